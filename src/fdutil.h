@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Small leaf: descriptors. */
+#ifndef BATON_FDUTIL_H
+#define BATON_FDUTIL_H
+
+/* Closes *fd and sets it to -1; safe on -1; keeps errno. */
+void fd_close(int *fd);
+
+/* Sets O_NONBLOCK on the open file behind fd (shared by all its copies). 0, or -1 with errno. */
+int fd_set_nonblocking(int fd);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection's log lines: see journal.h. Formats only; the log decides what becomes of them.
+ */
+#include "journal.h"
+
+#include "config/config.h"
+#include "handoff/handoff.h"
+#include "log.h"
+
+void journal_refuse(const struct record *record, enum refusal refusal, int status,
+		    const char *target, size_t target_len)
+{
+	char client[ADDRESS_TEXT_BYTES], text[LOG_TEXT_BYTES];
+	address_write(&record->client, client);
+	log_event(LOG_INFO, "refuse", "id=%llu client=%s status=%d reason=%s%s%s",
+		  (unsigned long long)record->id, client, status, refusal_name(refusal),
+		  target != NULL ? " target=" : "",
+		  target != NULL ? log_quote(text, target, target_len) : "");
+}
+
+void journal_open(const struct config *config, const struct record *record, pid_t pid,
+		  uint64_t now_ms)
+{
+	char client[ADDRESS_TEXT_BYTES];
+	address_write(&record->client, client);
+	log_event(LOG_INFO, "open", "id=%llu client=%s route=%s pool=%s child=%u pid=%d wait_ms=%llu",
+		  (unsigned long long)record->id, client, config->routes[record->route].name,
+		  config->pools[record->pool].name, record->seat, (int)pid,
+		  (unsigned long long)(now_ms - record->opened_ms));
+}
+
+void journal_close(const struct config *config, const struct record *record, pid_t pid,
+		   uint64_t now_ms, const struct handoff_closed *report, const char *fate)
+{
+	static const struct handoff_closed none = {.code = JOURNAL_ABNORMAL};
+	char client[ADDRESS_TEXT_BYTES];
+	address_write(&record->client, client);
+	const struct handoff_closed *end = report != NULL ? report : &none;
+	const char *by = report == NULL ? fate : report->who == 0 ? "client" : "child";
+	log_event(LOG_INFO, "close",
+		  "id=%llu client=%s route=%s pool=%s child=%u pid=%d duration_ms=%llu bytes_in=%llu "
+		  "bytes_out=%llu messages_in=%llu messages_out=%llu code=%u by=%s",
+		  (unsigned long long)record->id, client, config->routes[record->route].name,
+		  config->pools[record->pool].name, record->seat, (int)pid,
+		  (unsigned long long)(now_ms - record->opened_ms),
+		  (unsigned long long)end->bytes_in, (unsigned long long)end->bytes_out,
+		  (unsigned long long)end->messages_in, (unsigned long long)end->messages_out,
+		  end->code, by);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The three log lines of a connection's life: refuse, open, close. One place for their words, so
+ * that conn.c, which hands over, and child.c, which hears of the end, write the same ones.
+ */
+#ifndef BATON_JOURNAL_H
+#define BATON_JOURNAL_H
+
+#include "admit/refusal.h"
+#include "pool/ledger.h"
+
+#include <sys/types.h>
+
+struct config;
+struct handoff_closed;
+
+/* What did not come from a Close frame but from the fate of the child. */
+enum { JOURNAL_ABNORMAL = 1006 };
+
+/* target: what the client asked for, or NULL when that is not known. */
+void journal_refuse(const struct record *, enum refusal, int status, const char *target,
+		    size_t target_len);
+
+/* The socket is the child's from here on. */
+void journal_open(const struct config *, const struct record *, pid_t pid, uint64_t now_ms);
+
+/* The child's report; or, report == NULL, it died with the connection: fate says how. */
+void journal_close(const struct config *, const struct record *, pid_t pid, uint64_t now_ms,
+		   const struct handoff_closed *report, const char *fate);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: see log.h. How it never waits: a pipe or terminal is opened a second time, so that
+ * O_NONBLOCK is ours alone (the flag belongs to the open file, which stderr shares with others);
+ * a socket is written with MSG_DONTWAIT; a plain file does not block. Where the second open is
+ * refused, poll(2) and writes of at most PIPE_BUF bytes do the same, more slowly.
+ */
+#include "log.h"
+
+#include "fdutil.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	BUFFER_BYTES = 256 * 1024,
+	MAX_LINE_BYTES = 2048,
+};
+
+enum sink { SINK_FILE, SINK_NONBLOCKING, SINK_SOCKET, SINK_POLLED };
+
+static struct {
+	int fd;
+	int own_fd; /* the second open of fd, or -1 */
+	enum sink sink;
+	enum log_level least;
+	uint64_t dropped, dropped_told;
+	time_t second; /* of which stamp is the text */
+	char stamp[32];
+	size_t length;
+	char buffer[BUFFER_BYTES];
+} self = {.fd = -1, .own_fd = -1, .least = LOG_ERROR + 1};
+
+static const char *const level_names[] = {
+	[LOG_DEBUG] = "debug",
+	[LOG_INFO] = "info",
+	[LOG_WARN] = "warn",
+	[LOG_ERROR] = "error",
+};
+
+void log_open(int fd, enum log_level least)
+{
+	struct stat info;
+	self.fd = fd;
+	self.least = least;
+	self.sink = SINK_FILE;
+	if (fstat(fd, &info) != 0 || S_ISREG(info.st_mode)) {
+		return;
+	}
+	if (S_ISSOCK(info.st_mode)) {
+		self.sink = SINK_SOCKET;
+		return;
+	}
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	self.own_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | O_APPEND);
+	self.sink = self.own_fd >= 0 ? SINK_NONBLOCKING : SINK_POLLED;
+}
+
+void log_close(void)
+{
+	log_flush();
+	fd_close(&self.own_fd);
+	self.fd = -1;
+	self.least = LOG_ERROR + 1;
+}
+
+static ssize_t write_some(void)
+{
+	struct pollfd ready = {.fd = self.fd, .events = POLLOUT};
+	switch (self.sink) {
+	case SINK_FILE:
+		return write(self.fd, self.buffer, self.length);
+	case SINK_NONBLOCKING:
+		return write(self.own_fd, self.buffer, self.length);
+	case SINK_SOCKET:
+		return send(self.fd, self.buffer, self.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	case SINK_POLLED:
+		if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) {
+			return 0;
+		}
+		return write(self.fd, self.buffer, self.length < PIPE_BUF ? self.length : PIPE_BUF);
+	}
+	return -1;
+}
+
+static void tell_dropped(void)
+{
+	if (self.dropped != self.dropped_told && self.length < BUFFER_BYTES / 2) {
+		uint64_t count = self.dropped - self.dropped_told;
+		self.dropped_told = self.dropped;
+		log_event(LOG_WARN, "log-dropped", "lines=%llu", (unsigned long long)count);
+	}
+}
+
+void log_flush(void)
+{
+	int error = errno;
+	if (self.fd >= 0 && self.length > 0) {
+		ssize_t written = write_some();
+		if (written < 0 && errno != EAGAIN && errno != EINTR) {
+			written = (ssize_t)self.length; /* nobody will ever read it: a closed pipe, a full disk */
+			self.dropped++;
+		}
+		if (written > 0) {
+			self.length -= (size_t)written;
+			memmove(self.buffer, self.buffer + written, self.length);
+		}
+		tell_dropped();
+	}
+	errno = error;
+}
+
+uint64_t log_dropped(void)
+{
+	return self.dropped;
+}
+
+/* "2026-01-31T12:00:00" changes once a second; only the milliseconds are new in every line. */
+static size_t write_time(char *to)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec != self.second) {
+		struct tm parts;
+		gmtime_r(&now.tv_sec, &parts);
+		strftime(self.stamp, sizeof self.stamp, "time=%Y-%m-%dT%H:%M:%S.", &parts);
+		self.second = now.tv_sec;
+	}
+	size_t len = strlen(self.stamp);
+	unsigned ms = (unsigned)(now.tv_nsec / 1000000);
+	memcpy(to, self.stamp, len);
+	to[len++] = (char)('0' + ms / 100);
+	to[len++] = (char)('0' + ms / 10 % 10);
+	to[len++] = (char)('0' + ms % 10);
+	to[len++] = 'Z';
+	return len;
+}
+
+void log_event(enum log_level level, const char *event, const char *format, ...)
+{
+	if (level < self.least) {
+		return;
+	}
+	if (BUFFER_BYTES - self.length < MAX_LINE_BYTES) {
+		self.dropped++;
+		return;
+	}
+	int error = errno;
+	char *line = self.buffer + self.length;
+	size_t len = write_time(line);
+	len += (size_t)snprintf(line + len, 128, " level=%s event=%s ", level_names[level], event);
+	va_list list;
+	va_start(list, format);
+	int more = vsnprintf(line + len, MAX_LINE_BYTES - len - 1, format, list);
+	va_end(list);
+	if (more > 0) {
+		size_t room = MAX_LINE_BYTES - len - 2;
+		len += (size_t)more < room ? (size_t)more : room;
+	}
+	line[len++] = '\n';
+	self.length += len;
+	errno = error;
+}
+
+static size_t quote_byte(char *to, unsigned char byte)
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char plain[] = "\"\\\n\r\t", letter[] = "\"\\nrt";
+	const char *special = byte != '\0' ? strchr(plain, byte) : NULL;
+	if (special != NULL) {
+		to[0] = '\\';
+		to[1] = letter[special - plain];
+		return 2;
+	}
+	if (byte >= 0x20 && byte < 0x7f) {
+		to[0] = (char)byte;
+		return 1;
+	}
+	to[0] = '\\';
+	to[1] = 'x';
+	to[2] = hex[byte >> 4];
+	to[3] = hex[byte & 15];
+	return 4;
+}
+
+const char *log_quote(char text[LOG_TEXT_BYTES], const char *bytes, size_t len)
+{
+	size_t at = 0;
+	text[at++] = '"';
+	for (size_t i = 0; i < len; i++) {
+		if (at + 4 + sizeof "...\"" > LOG_TEXT_BYTES) {
+			memcpy(text + at, "...", 3);
+			at += 3;
+			break;
+		}
+		at += quote_byte(text + at, (unsigned char)bytes[i]);
+	}
+	text[at++] = '"';
+	text[at] = '\0';
+	return text;
+}

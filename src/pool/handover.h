@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hand-over: a connection's way from "judged" to "a child has it". Owns the offers, the wait
+ * queue of each pool and their deadlines; the promise it keeps: never silence, never two children.
+ *
+ * conn.c submits tickets and hears of their end; child.c reports what children say and that they
+ * died. Neither knows the other.
+ *
+ *	          submit                 TAKEN
+ *	IDLE ---+--------> OFFERED ----------------> (taken)
+ *	        |           ^   | taken back, refused, child died
+ *	        +-> WAITING-+---+--> WAITING, OFFERED to another, or (failed)
+ */
+#ifndef BATON_HANDOVER_H
+#define BATON_HANDOVER_H
+
+#include "admit/refusal.h"
+#include "dialect/native.h"
+#include "loop/loop.h"
+#include "pool/pool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct config_pool;
+
+enum ticket_state { TICKET_IDLE, TICKET_WAITING, TICKET_OFFERED };
+
+/* One connection on its way; embedded in its owner, who zeroes it and fills in the first part. */
+struct ticket {
+	uint64_t id;
+	int fd; /* the client's socket: borrowed, the owner closes it when the ticket has ended */
+	bool by_hash;
+	uint64_t key_hash;
+	struct pool *pool;
+
+	/* handover.c only */
+	enum ticket_state state;
+	struct ticket *prev, *next; /* in the wait queue */
+	struct loop_timer timer;    /* WAITING: queue_timeout; OFFERED: offer_timeout */
+	struct receiver *receiver;  /* OFFERED: to whom */
+	struct seat *wants;         /* WAITING by hash: the seat that must have room */
+	uint64_t wait_until_ms;     /* queue_timeout, from the first wait on; 0 before */
+	uint64_t deadline_ms;       /* handover_timeout, from the first offer on; 0 before */
+	unsigned deaths, refusals;  /* of children that had it */
+	char *kept;                 /* the message, once the head is consumed and no offer holds it */
+	size_t kept_bytes;
+};
+
+struct offer {
+	struct ticket *ticket; /* NULL: the place is free */
+	char *message;         /* HANDOFF_MAX_BYTES of the receiver's memory */
+	size_t bytes;
+};
+
+/* One child, as it receives sockets. child.c owns it and opens and closes the link. */
+struct receiver {
+	struct seat seat;
+	struct pool *pool;
+	struct native_link link;
+	struct offer offers[POOL_MAX_OFFERS];
+	char *memory; /* of the messages; pages that are never written are never there */
+	uint32_t records; /* ledger list of its connections */
+	uint64_t taken;   /* since the process started */
+	pid_t pid;        /* of the process; 0: there is none */
+};
+
+/* A pool at work. */
+struct pool {
+	struct handover *handover;
+	const struct config_pool *config;
+	unsigned index;
+	size_t count;
+	struct seat **seats; /* seats[i] is in a receiver */
+	struct ticket waiting; /* sentinel of the queue, oldest first */
+	unsigned waiting_count;
+	bool is_failed;   /* its children do not start: refuse at once */
+	bool is_stopping; /* it takes nobody any more */
+};
+
+/* What the owner of the tickets does, and the owner of the receivers. */
+struct handover_events {
+	/* Stops watching the socket, writes the pairs of the CONNECTION message into buf (its head is
+	 * consumed from the socket by then) and returns their length; 0: the client has left, and the
+	 * ticket with it. */
+	size_t (*write)(struct ticket *, char *buf, size_t size);
+
+	/* The receiver owns the connection now; the ticket is the owner's again. */
+	void (*taken)(struct ticket *, struct receiver *);
+
+	/* Nobody takes it; the ticket is the owner's again. status 0: the refusal's own. */
+	void (*failed)(struct ticket *, enum refusal, int status);
+
+	/* This receiver did not read in time, or has no room for messages: find out whether it lives. */
+	void (*suspected)(struct receiver *);
+};
+
+struct handover {
+	const struct handover_events *events;
+	struct loop *loop;
+	struct loop_lane queue_lane, offer_lane;
+	uint64_t taken_back, dealt_again; /* offers */
+};
+
+void handover_init(struct handover *, struct loop *, const struct handover_events *);
+void handover_finish(struct handover *);
+
+/* In caller memory; the seats are filled by handover_receiver_init. 0, or -1 with errno. */
+int handover_pool_init(struct pool *, struct handover *, const struct config_pool *,
+		       unsigned index);
+void handover_pool_finish(struct pool *);
+
+/* Sits receiver down as pool->seats[index], shut. 0, or -1 with errno (ENOMEM). */
+int handover_receiver_init(struct receiver *, struct pool *, unsigned index);
+void handover_receiver_finish(struct receiver *);
+
+/*
+ * Offers the ticket to a child or queues it. REFUSAL_NONE: one of the events follows, maybe already
+ * has (write may find the client gone). Else the reason, and the ticket stays the owner's.
+ */
+enum refusal handover_submit(struct ticket *);
+
+/* The client has left, or the owner gives up: only while WAITING. No event follows. */
+void handover_withdraw(struct ticket *);
+
+/* TAKEN, REFUSED: false when this receiver was not offered that id (a broken child). */
+bool handover_taken(struct receiver *, uint64_t id);
+bool handover_refused(struct receiver *, uint64_t id, int status);
+
+/* The receiver can take (more): it is ready, has spoken, or a connection has closed. */
+void handover_serve(struct receiver *);
+
+/*
+ * The receiver takes nothing new from now on (drain, stuck): its unread offers go elsewhere; those
+ * that it has read stay its own.
+ */
+void handover_shut(struct receiver *);
+
+/*
+ * The receiver is dead and its receipts have been read (native_shut comes first): everything that it
+ * was offered goes elsewhere.
+ */
+void handover_died(struct receiver *);
+
+/* Refuses all that wait for this pool. */
+void handover_refuse_waiting(struct pool *, enum refusal);
+
+#endif

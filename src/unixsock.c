@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small leaf: Unix-domain socket addresses. A file is only removed when nobody answers behind it.
+ * Called by listener.c and control/.
+ */
+#include "unixsock.h"
+
+#include "fdutil.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int unixsock_address(struct sockaddr_un *address, const char *path)
+{
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof address->sun_path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(address->sun_path, path, strlen(path) + 1);
+	return 0;
+}
+
+int unixsock_claim(const struct sockaddr_un *address)
+{
+	struct stat info;
+	if (lstat(address->sun_path, &info) != 0) {
+		return 0;
+	}
+	if (!S_ISSOCK(info.st_mode)) {
+		errno = EEXIST;
+		return -1;
+	}
+	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* EAGAIN: its backlog is full, so somebody is there. */
+	bool answers = probe >= 0 &&
+		       (connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ||
+			errno == EAGAIN);
+	fd_close(&probe);
+	if (answers) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return unlink(address->sun_path);
+}
