@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One child process: see child.h. Its life only: what it says is judged in talk.c, offers are
+ * handover.c's, processes spawn.c's. Called by supervisor.c.
+ */
+#include "supervise/child.h"
+
+#include "config/config.h"
+#include "counters.h"
+#include "fdutil.h"
+#include "journal.h"
+#include "log.h"
+#include "pool/ledger.h"
+#include "supervise/environment.h"
+#include "supervise/output.h"
+#include "supervise/supervisor.h"
+#include "supervise/talk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const struct config_pool *config_of(const struct child *child)
+{
+	return child->receiver.pool->config;
+}
+
+static uint64_t now_ms(const struct child *child)
+{
+	return loop_now_ms(child->supervisor->loop);
+}
+
+static void child_log(const struct child *child, enum log_level level, const char *event,
+		      const char *rest)
+{
+	log_event(level, event, "pool=%s child=%u pid=%d%s", config_of(child)->name,
+		  child->receiver.seat.index, (int)child->receiver.pid, rest);
+}
+
+const char *child_state_name(const struct child *child)
+{
+	switch (child->state) {
+	case CHILD_DOWN:
+		return "down";
+	case CHILD_STARTING:
+		return "starting";
+	case CHILD_READY:
+		return child->receiver.seat.state == SEAT_SUSPECT ? "suspect" : "ready";
+	case CHILD_STUCK:
+		return "stuck";
+	case CHILD_DRAINING:
+		return "draining";
+	case CHILD_STOPPING:
+		return "stopping";
+	case CHILD_KILLED:
+		return "killed";
+	}
+	return "";
+}
+
+/* The one place where the state changes; limit_ms: until child_handle_timer, 0: no limit. */
+static void enter(struct child *child, enum child_state state, unsigned limit_ms)
+{
+	assert(state != CHILD_READY || child->state == CHILD_STARTING);
+	assert(state != CHILD_STARTING || child->state == CHILD_DOWN);
+	child->state = state;
+	loop_timer_stop(&child->timer);
+	if (limit_ms > 0) {
+		loop_timer_start(&child->supervisor->lane, &child->timer, limit_ms);
+	}
+}
+
+/* ---- start ---- */
+
+static void print_line(void *data, const char *line, size_t len, uint64_t dropped)
+{
+	const struct child *child = data;
+	char text[LOG_TEXT_BYTES], lost[40] = "";
+	if (dropped > 0) {
+		snprintf(lost, sizeof lost, " dropped=%llu", (unsigned long long)dropped);
+	}
+	log_event(LOG_INFO, "child-output", "pool=%s child=%u pid=%d%s text=%s",
+		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid, lost,
+		  log_quote(text, line, len));
+}
+
+static void handle_channel(struct loop_io *io, unsigned events)
+{
+	(void)events;
+	talk_receive(loop_owner(io, struct child, channel_io));
+}
+
+static void schedule_restart(struct child *child);
+
+/* Everything of a process that ended, or never began. */
+static void release(struct child *child)
+{
+	loop_io_remove(child->supervisor->loop, &child->channel_io);
+	native_close(&child->receiver.link);
+	output_destroy(child->output);
+	child->output = NULL;
+	child->receiver.pid = 0;
+}
+
+static int start_process(struct child *child)
+{
+	struct supervisor *supervisor = child->supervisor;
+	const struct config_pool *config = config_of(child);
+	int output = -1;
+	char **environment = environment_create(config->environment);
+	child->output = output_create(supervisor->loop, print_line, child, &output);
+	if (environment != NULL && child->output != NULL && native_open(&child->receiver.link) == 0 &&
+	    loop_io_add(supervisor->loop, &child->channel_io, child->receiver.link.channel, LOOP_READ,
+			handle_channel) == 0) {
+		const struct spawn_request request = {.command = config->command,
+						      .environment = environment,
+						      .directory = config->directory,
+						      .user = config->user,
+						      .group = config->group,
+						      .channel = child->receiver.link.child_end,
+						      .output = output};
+		child->receiver.pid = spawner_start(supervisor->spawner, child->token, &request);
+	} else {
+		child->receiver.pid = -1;
+	}
+	int error = errno;
+	fd_close(&output);
+	environment_destroy(environment);
+	errno = error;
+	return child->receiver.pid > 0 ? 0 : -1;
+}
+
+void child_start(struct child *child)
+{
+	assert(child->state == CHILD_DOWN);
+	child->started_ms = now_ms(child);
+	child->was_ready = child->ping_waits = child->ping_unsent = false;
+	child->idle_talk = 0;
+	child->receiver.taken = 0;
+	child->receiver.seat.is_full = false;
+	if (start_process(child) != 0) {
+		log_event(LOG_ERROR, "child-start-failed", "pool=%s child=%u error=\"%s\"",
+			  config_of(child)->name, child->receiver.seat.index, strerror(errno));
+		release(child);
+		child->failures++;
+		schedule_restart(child);
+		return;
+	}
+	native_hello(&child->receiver.link, config_of(child), child->receiver.seat.index);
+	enter(child, CHILD_STARTING, config_of(child)->start_timeout_ms);
+	child_log(child, LOG_INFO, "child-start", "");
+}
+
+/* ---- stop ---- */
+
+void child_kill(struct child *child)
+{
+	if (child->state == CHILD_DOWN || child->state == CHILD_KILLED) {
+		return;
+	}
+	enter(child, CHILD_KILLED, 0);
+	handover_shut(&child->receiver);
+	spawner_kill(child->supervisor->spawner, child->token, SIGKILL);
+}
+
+void child_stop(struct child *child)
+{
+	if (child->state == CHILD_DOWN || child->state >= CHILD_STOPPING) {
+		return;
+	}
+	enter(child, CHILD_STOPPING, config_of(child)->stop_timeout_ms);
+	handover_shut(&child->receiver);
+	spawner_kill(child->supervisor->spawner, child->token, SIGTERM);
+}
+
+void child_drain(struct child *child)
+{
+	const unsigned limit_ms = config_of(child)->drain_timeout_ms;
+	if (child->state == CHILD_STARTING) {
+		child_stop(child);
+	} else if (child->state == CHILD_READY) {
+		enter(child, CHILD_DRAINING, limit_ms);
+		handover_shut(&child->receiver);
+		if (native_drain(&child->receiver.link, limit_ms) != HANDOFF_OK) {
+			child_stop(child); /* its queue is full: it does not listen */
+		}
+	}
+}
+
+void child_condemn(struct child *child, const char *why)
+{
+	log_event(LOG_ERROR, "child-broken", "pool=%s child=%u pid=%d reason=\"%s\" action=kill",
+		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid, why);
+	loop_io_remove(child->supervisor->loop, &child->channel_io);
+	child_kill(child);
+}
+
+void child_become_ready(struct child *child, unsigned capacity)
+{
+	enter(child, CHILD_READY, config_of(child)->ping_interval_ms);
+	child->was_ready = true;
+	child->ready_ms = now_ms(child);
+	child->receiver.seat.capacity = capacity;
+	child->receiver.seat.state = SEAT_OPEN;
+	child_log(child, LOG_INFO, "child-ready", "");
+	supervisor_child_changed(child->supervisor, child);
+	handover_serve(&child->receiver);
+}
+
+/* ---- heartbeat ---- */
+
+static void ping(struct child *child)
+{
+	if (child->ping_waits && !child->ping_unsent) {
+		return;
+	}
+	if (!child->ping_waits) {
+		child->ping_sent_ms = now_ms(child);
+	}
+	child->ping_waits = true;
+	child->ping_unsent = native_ping(&child->receiver.link) != HANDOFF_OK;
+}
+
+void child_suspect(struct child *child)
+{
+	ping(child);
+}
+
+static void handle_heartbeat(struct child *child)
+{
+	const struct config_pool *config = config_of(child);
+	child->idle_talk = 0;
+	if (child->ping_waits && now_ms(child) - child->ping_sent_ms >= config->ping_timeout_ms) {
+		log_event(LOG_ERROR, "child-stuck",
+			  "pool=%s child=%u pid=%d silent_ms=%llu connections=%u action=abort",
+			  config->name, child->receiver.seat.index, (int)child->receiver.pid,
+			  (unsigned long long)(now_ms(child) - child->ping_sent_ms),
+			  child->receiver.seat.live);
+		enter(child, CHILD_STUCK, config->stop_timeout_ms);
+		handover_shut(&child->receiver);
+		spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
+		return;
+	}
+	ping(child);
+	unsigned next_ms = config->ping_interval_ms;
+	uint64_t left_ms = child->ping_sent_ms + config->ping_timeout_ms - now_ms(child);
+	loop_timer_start(&child->supervisor->lane, &child->timer,
+			 left_ms < next_ms ? (unsigned)left_ms : next_ms);
+}
+
+void child_handle_timer(struct child *child)
+{
+	switch (child->state) {
+	case CHILD_DOWN:
+		child_start(child);
+		break;
+	case CHILD_STARTING:
+		child_log(child, LOG_ERROR, "child-start-timeout", " action=kill");
+		child_kill(child);
+		break;
+	case CHILD_READY:
+		handle_heartbeat(child);
+		break;
+	case CHILD_DRAINING:
+		child_stop(child);
+		break;
+	case CHILD_STUCK:
+	case CHILD_STOPPING:
+		child_log(child, LOG_WARN, "child-stop-timeout", " action=kill");
+		child_kill(child);
+		break;
+	case CHILD_KILLED:
+		break;
+	}
+}
+
+/* ---- death ---- */
+
+void child_bury(struct child *child, struct record *record, const struct handoff_closed *report)
+{
+	struct supervisor *supervisor = child->supervisor;
+	journal_close(supervisor->config, record, child->receiver.pid, now_ms(child), report, "child-death");
+	ledger_unlink(supervisor->ledger, &child->receiver.records, record);
+	ledger_close(supervisor->ledger, record);
+	child->receiver.seat.live--;
+	supervisor->counters->closed++;
+}
+
+static void schedule_restart(struct child *child)
+{
+	uint32_t random = 0;
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0) {
+		random = (uint32_t)now_ms(child); /* the spread need not be a secret */
+	}
+	enter(child, CHILD_DOWN, 0);
+	if (!child->supervisor->is_stopping) {
+		unsigned delay_ms = pool_restart_delay_ms(child->failures, random);
+		loop_timer_start(&child->supervisor->lane, &child->timer, delay_ms);
+		child->restarts++;
+	}
+	supervisor_child_changed(child->supervisor, child);
+}
+
+static void handle_exit(struct child *child, const struct spawn_event *event)
+{
+	bool good = pool_run_was_good(child->was_ready, now_ms(child) - child->ready_ms,
+				      child->receiver.taken);
+	/* The order matters: nobody may acknowledge any more; then what was acknowledged; then the
+	 * queue; only then is it known what to offer again. */
+	loop_io_remove(child->supervisor->loop, &child->channel_io);
+	child->receiver.seat.state = SEAT_SHUT;
+	native_shut(&child->receiver.link);
+	talk_read_last(child);
+	handover_died(&child->receiver);
+	log_event(child->state < CHILD_DRAINING ? LOG_WARN : LOG_INFO, "child-exit",
+		  "pool=%s child=%u pid=%d %s=%d connections=%u ran_ms=%llu", config_of(child)->name,
+		  child->receiver.seat.index, (int)event->pid,
+		  event->signal != 0 ? "signal" : "status",
+		  event->signal != 0 ? event->signal : event->exit_code, child->receiver.seat.live,
+		  (unsigned long long)(now_ms(child) - child->started_ms));
+	struct record *record;
+	while ((record = ledger_at(child->supervisor->ledger, child->receiver.records)) != NULL) {
+		child_bury(child, record, NULL);
+	}
+	release(child);
+	child->failures = good ? 0 : child->failures + 1;
+	schedule_restart(child);
+}
+
+void child_handle_spawn_event(struct child *child, const struct spawn_event *event)
+{
+	switch (event->type) {
+	case SPAWN_FAILED:
+		log_event(LOG_ERROR, "child-start-failed",
+			  "pool=%s child=%u pid=%d command=\"%s\" step=%s error=\"%s\"",
+			  config_of(child)->name, child->receiver.seat.index, (int)event->pid,
+			  config_of(child)->command[0], event->stage, strerror(event->error));
+		break;
+	case SPAWN_EXITED:
+		handle_exit(child, event);
+		break;
+	}
+}
+
+/* ---- set-up ---- */
+
+int child_init(struct child *child, struct supervisor *supervisor, struct pool *pool, unsigned index,
+	       unsigned token)
+{
+	*child = (struct child){.supervisor = supervisor, .token = token};
+	child->channel_io.fd = -1;
+	child->receiver.records = LEDGER_NONE;
+	return handover_receiver_init(&child->receiver, pool, index);
+}
+
+void child_finish(struct child *child)
+{
+	loop_timer_stop(&child->timer);
+	if (child->supervisor != NULL) {
+		release(child);
+		handover_receiver_finish(&child->receiver);
+	}
+}

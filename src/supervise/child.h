@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One child process: its state, its heartbeat, what it says, its death. Owns the receiver (and with
+ * it the channel) and the output pipe; the process itself is spawn.c's.
+ *
+ *	DOWN --start--> STARTING --READY--> READY ---DRAIN---> DRAINING
+ *	 ^                 |                  | no PONG           | deadline
+ *	 |                 | too late, faulty | STUCK (SIGABRT)   v
+ *	 |                 v                  v                STOPPING (SIGTERM)
+ *	 +---(exit)----- KILLED (SIGKILL) <---+-------------------+
+ *
+ * The process may exit in every state; DOWN starts the next one after the restart delay.
+ */
+#ifndef BATON_CHILD_H
+#define BATON_CHILD_H
+
+#include "pool/handover.h"
+#include "supervise/spawn.h"
+
+enum child_state {
+	CHILD_DOWN,
+	CHILD_STARTING,
+	CHILD_READY,
+	CHILD_STUCK,
+	CHILD_DRAINING,
+	CHILD_STOPPING,
+	CHILD_KILLED,
+};
+
+struct supervisor;
+struct output;
+struct record;
+
+struct child {
+	struct receiver receiver; /* its seat, its channel, its offers */
+	struct supervisor *supervisor;
+	unsigned token; /* for spawn.c; the place in the supervisor's table */
+	enum child_state state;
+	struct output *output;
+	struct loop_io channel_io;
+	struct loop_timer timer; /* DOWN: restart; STARTING, STUCK, DRAINING, STOPPING: their limit;
+				    READY: the next look at the heartbeat */
+	uint64_t started_ms, ready_ms;
+	bool was_ready;
+	bool ping_waits;       /* a PING is out, or must go out as soon as there is room */
+	bool ping_unsent;      /* the latter */
+	uint64_t ping_sent_ms; /* when it began to wait */
+	unsigned failures;     /* bad runs in a row */
+	unsigned restarts;
+	unsigned idle_talk;    /* LOG and unknown messages since the last heartbeat */
+};
+
+/* In caller memory. 0, or -1 with errno. */
+int child_init(struct child *, struct supervisor *, struct pool *, unsigned index, unsigned token);
+void child_finish(struct child *);
+
+/* Starts the process now, whatever the restart delay. Only in DOWN. */
+void child_start(struct child *);
+
+/* Sends DRAIN and takes nothing new; SIGTERM at the pool's drain_timeout. Children that are not
+ * ready yet get SIGTERM at once. */
+void child_drain(struct child *);
+
+/* SIGTERM now, SIGKILL at the pool's stop_timeout. */
+void child_stop(struct child *);
+
+/* SIGKILL now. */
+void child_kill(struct child *);
+
+/* Sends a PING unless one is out: the receiver did not read in time. */
+void child_suspect(struct child *);
+
+/* For talk.c. It said READY: it takes connections from now on, capacity at most. */
+void child_become_ready(struct child *, unsigned capacity);
+
+/* For talk.c. It broke the protocol: it loses its own life, and nobody else's. */
+void child_condemn(struct child *, const char *why);
+
+/* For talk.c. A connection of this child is over; report: its own, or NULL when it died. */
+void child_bury(struct child *, struct record *, const struct handoff_closed *report);
+
+/* What spawn.c tells of this child. */
+void child_handle_spawn_event(struct child *, const struct spawn_event *);
+
+/* The deadline of the state has come. */
+void child_handle_timer(struct child *);
+
+/* Lower case, e.g. "ready"; "suspect" for a ready child that did not read in time. Static. */
+const char *child_state_name(const struct child *);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A child's stdout and stderr: one pipe, lines out. See output.h. Reads once a turn, so a chatty
+ * child costs one read a turn, not the loop. Called by child.c.
+ */
+#include "supervise/output.h"
+
+#include "fdutil.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	READ_BYTES = 16 * 1024,
+	LAST_READS = 8, /* what is read of a dead child's last words: a pipe of the usual size */
+};
+
+struct output {
+	struct loop *loop;
+	struct loop_io io;
+	output_fn *fn;
+	void *data;
+	uint64_t tokens_ms; /* time that lines may be spent from, in ms of the long-run rate */
+	uint64_t refilled_ms;
+	uint64_t dropped;
+	size_t length; /* of the line that has begun */
+	char line[OUTPUT_LINE_BYTES];
+};
+
+enum { LINE_COSTS_MS = 1000 / OUTPUT_LINES_A_SECOND };
+
+static char scratch[READ_BYTES];
+
+static void refill(struct output *output)
+{
+	uint64_t now_ms = loop_now_ms(output->loop);
+	uint64_t most = (uint64_t)OUTPUT_BURST_LINES * LINE_COSTS_MS;
+	output->tokens_ms += now_ms - output->refilled_ms;
+	output->refilled_ms = now_ms;
+	if (output->tokens_ms > most) {
+		output->tokens_ms = most;
+	}
+}
+
+static void emit(struct output *output)
+{
+	if (output->tokens_ms < LINE_COSTS_MS) {
+		output->dropped++;
+	} else {
+		output->tokens_ms -= LINE_COSTS_MS;
+		output->fn(output->data, output->line, output->length, output->dropped);
+		output->dropped = 0;
+	}
+	output->length = 0;
+}
+
+static void feed(struct output *output, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\n' || output->length == sizeof output->line) {
+			emit(output);
+		}
+		if (bytes[i] != '\n') {
+			output->line[output->length++] = bytes[i];
+		}
+	}
+}
+
+static ssize_t read_once(struct output *output)
+{
+	ssize_t got = read(output->io.fd, scratch, sizeof scratch);
+	if (got > 0) {
+		refill(output);
+		feed(output, scratch, (size_t)got);
+	}
+	return got;
+}
+
+static void handle_readable(struct loop_io *io, unsigned events)
+{
+	(void)events;
+	struct output *output = loop_owner(io, struct output, io);
+	if (read_once(output) == 0) {
+		/* Every writer has closed it; the child itself may live on. */
+		int fd = io->fd;
+		loop_io_remove(output->loop, io);
+		fd_close(&fd);
+	}
+}
+
+struct output *output_create(struct loop *loop, output_fn *fn, void *data, int *write_end_r)
+{
+	int ends[2] = {-1, -1};
+	*write_end_r = -1;
+	struct output *output = calloc(1, sizeof *output);
+	if (output == NULL || pipe2(ends, O_CLOEXEC) != 0) {
+		free(output);
+		return NULL;
+	}
+	*output = (struct output){.loop = loop,
+				  .io = {.fd = -1},
+				  .fn = fn,
+				  .data = data,
+				  .tokens_ms = (uint64_t)OUTPUT_BURST_LINES * LINE_COSTS_MS,
+				  .refilled_ms = loop_now_ms(loop)};
+	if (fd_set_nonblocking(ends[0]) != 0 ||
+	    loop_io_add(loop, &output->io, ends[0], LOOP_READ, handle_readable) != 0) {
+		fd_close(&ends[0]);
+		fd_close(&ends[1]);
+		free(output);
+		return NULL;
+	}
+	*write_end_r = ends[1];
+	return output;
+}
+
+void output_destroy(struct output *output)
+{
+	if (output == NULL) {
+		return;
+	}
+	if (output->io.fd >= 0) {
+		for (int i = 0; i < LAST_READS && read_once(output) > 0; i++) {
+		}
+		if (output->length > 0) {
+			emit(output);
+		}
+		int fd = output->io.fd;
+		loop_io_remove(output->loop, &output->io);
+		fd_close(&fd);
+	}
+	free(output);
+}

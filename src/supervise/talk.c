@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What children say: see talk.h. One function a message; a child may be wrong, broken or hostile,
+ * so everything is checked against what it was offered and what it owns before it counts. Called by
+ * child.c; calls handover.c (receipts), the ledger and the journal (ends).
+ */
+#include "supervise/talk.h"
+
+#include "config/config.h"
+#include "counters.h"
+#include "journal.h"
+#include "log.h"
+#include "pool/ledger.h"
+#include "supervise/supervisor.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	/* LOG and unknown messages between two heartbeats: more is a flood. */
+	MAX_IDLE_TALK = 1000,
+	/* Messages of a dead child that are read: more than its queue can hold. */
+	MAX_LAST_MESSAGES = 10000,
+};
+
+static void handle_ready(struct child *child, const struct handoff_message *message)
+{
+	const struct config_pool *config = child->receiver.pool->config;
+	uint64_t capacity;
+	if (!handoff_pairs_number(message->payload, message->payload_bytes, "CAPACITY",
+				  config->capacity, &capacity)) {
+		child_condemn(child, "READY with a CAPACITY that is no number");
+	} else if (child->state == CHILD_STARTING) {
+		child_become_ready(child, capacity < config->capacity ? (unsigned)capacity
+								      : config->capacity);
+	} else if (child->state == CHILD_READY) {
+		child_condemn(child, "READY twice");
+	} /* else it was told to stop in the meantime */
+}
+
+static void handle_refused(struct child *child, const struct handoff_message *message)
+{
+	uint64_t status;
+	if (!handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0, &status) ||
+	    (status != 0 && (status < 400 || status > 599))) {
+		child_condemn(child, "REFUSED with a STATUS that is none");
+	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
+		child_condemn(child, "REFUSED for a connection that it was not offered");
+	}
+}
+
+/* Reports of ended connections. False: one of them is not this child's; those before it count. */
+static bool bury_reported(struct child *child, const struct handoff_message *message)
+{
+	const struct receiver *receiver = &child->receiver;
+	for (size_t at = 0; at < message->payload_bytes; at += HANDOFF_CLOSED_BYTES) {
+		struct handoff_closed report;
+		handoff_closed_read(message->payload + at, &report);
+		struct record *record = ledger_find(child->supervisor->ledger, report.id);
+		if (record == NULL || record->pool != receiver->pool->index ||
+		    record->seat != receiver->seat.index) {
+			return false;
+		}
+		child_bury(child, record, &report);
+	}
+	return true;
+}
+
+static bool is_closed_length(const struct handoff_message *message)
+{
+	return message->payload_bytes > 0 && message->payload_bytes % HANDOFF_CLOSED_BYTES == 0;
+}
+
+static void handle_closed(struct child *child, const struct handoff_message *message)
+{
+	if (!is_closed_length(message)) {
+		child_condemn(child, "CLOSED of a wrong length");
+	} else if (!bury_reported(child, message)) {
+		child_condemn(child, "CLOSED for a connection that is not its own");
+	} else {
+		child->receiver.seat.is_full = false;
+		handover_serve(&child->receiver);
+	}
+}
+
+static void handle_pong(struct child *child)
+{
+	if (!child->ping_waits || child->ping_unsent) {
+		child_condemn(child, "PONG without PING");
+		return;
+	}
+	child->ping_waits = false;
+	child->receiver.seat.is_full = false;
+}
+
+static void handle_idle_talk(struct child *child, const struct handoff_message *message)
+{
+	const char *pool = child->receiver.pool->config->name;
+	char text[LOG_TEXT_BYTES];
+	if (++child->idle_talk > MAX_IDLE_TALK) {
+		child_condemn(child, "a flood of messages");
+	} else if (message->type == HANDOFF_LOG) {
+		const char *line =
+			handoff_pairs_find(message->payload, message->payload_bytes, "TEXT");
+		line = line != NULL ? line : "";
+		log_event(LOG_INFO, "child-log", "pool=%s child=%u pid=%d text=%s", pool,
+			  child->receiver.seat.index, (int)child->receiver.pid,
+			  log_quote(text, line, strlen(line)));
+	} else {
+		log_event(LOG_WARN, "child-message-unknown",
+			  "pool=%s child=%u pid=%d type=%u action=ignore", pool,
+			  child->receiver.seat.index, (int)child->receiver.pid, message->type);
+	}
+}
+
+/* Types of a newer version may carry anything: only what we know is checked. */
+static bool payload_is_valid(const struct handoff_message *message)
+{
+	switch (message->type) {
+	case HANDOFF_READY:
+	case HANDOFF_TAKEN:
+	case HANDOFF_REFUSED:
+	case HANDOFF_PONG:
+	case HANDOFF_LOG:
+		return handoff_pairs_are_valid(message->payload, message->payload_bytes);
+	default:
+		return true;
+	}
+}
+
+static void handle_message(struct child *child, const struct handoff_message *message)
+{
+	if (!payload_is_valid(message)) {
+		child_condemn(child, "a payload that is not KEY=VALUE pairs");
+		return;
+	}
+	switch (message->type) {
+	case HANDOFF_READY:
+		handle_ready(child, message);
+		break;
+	case HANDOFF_TAKEN:
+		if (!handover_taken(&child->receiver, message->id)) {
+			child_condemn(child, "TAKEN for a connection that it was not offered");
+		}
+		break;
+	case HANDOFF_REFUSED:
+		handle_refused(child, message);
+		break;
+	case HANDOFF_CLOSED:
+		handle_closed(child, message);
+		break;
+	case HANDOFF_PONG:
+		handle_pong(child);
+		break;
+	default: /* LOG, or what a newer child knows */
+		handle_idle_talk(child, message);
+		break;
+	}
+}
+
+/* It spoke, so it lives: a suspect is trusted again. */
+static void clear_suspicion(struct child *child)
+{
+	struct seat *seat = &child->receiver.seat;
+	if (child->state == CHILD_READY && seat->state == SEAT_SUSPECT) {
+		seat->state = SEAT_OPEN;
+		handover_serve(&child->receiver);
+	}
+}
+
+void talk_receive(struct child *child)
+{
+	struct handoff_message message;
+	switch (native_receive(&child->receiver.link, &message)) {
+	case HANDOFF_OK:
+		handle_message(child, &message);
+		clear_suspicion(child);
+		break;
+	case HANDOFF_AGAIN:
+		break;
+	case HANDOFF_GONE:
+		/* With our duplicate of its end open this is no death; that comes by pidfd. */
+		child_condemn(child, "an empty message, or a channel that was shut");
+		break;
+	case HANDOFF_MALFORMED:
+	case HANDOFF_NO_FD:
+		child_condemn(child, "a malformed message");
+		break;
+	}
+}
+
+void talk_read_last(struct child *child)
+{
+	struct handoff_message message;
+	for (int i = 0; i < MAX_LAST_MESSAGES; i++) {
+		enum handoff_result result = native_receive(&child->receiver.link, &message);
+		if (result == HANDOFF_GONE || (result == HANDOFF_AGAIN && errno != EINTR)) {
+			return;
+		}
+		if (result == HANDOFF_OK && message.type == HANDOFF_TAKEN) {
+			handover_taken(&child->receiver, message.id);
+		} else if (result == HANDOFF_OK && message.type == HANDOFF_CLOSED &&
+			   is_closed_length(&message)) {
+			bury_reported(child, &message);
+		}
+	}
+}
