@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket of a running gateway: see control.h. Called by gateway.c; knows no command.
+ */
+#include "control/control.h"
+
+#include "fdutil.h"
+#include "log.h"
+#include "unixsock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct client {
+	struct control *control; /* NULL: the place is free */
+	struct loop_io io;
+	struct loop_timer timer;
+	size_t command_len;
+	char command[CONTROL_COMMAND_BYTES];
+	struct control_reply reply;
+	size_t sent;     /* of reply.text */
+	uint32_t cursor; /* of reply.more */
+};
+
+struct control {
+	struct loop *loop;
+	control_fn *fn;
+	void *data;
+	struct loop_io io;
+	struct loop_lane lane;
+	bool is_full; /* not accepting: all places are taken */
+	struct client clients[CONTROL_CLIENTS];
+	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+};
+
+static void accept_again(struct control *control)
+{
+	if (control->is_full && loop_io_change(control->loop, &control->io, LOOP_READ) == 0) {
+		control->is_full = false;
+	}
+}
+
+static void client_close(struct client *client)
+{
+	struct control *control = client->control;
+	int fd = client->io.fd;
+	loop_io_remove(control->loop, &client->io);
+	loop_timer_stop(&client->timer);
+	fd_close(&fd);
+	free(client->reply.text);
+	client->control = NULL;
+	accept_again(control);
+}
+
+static void handle_timer(struct loop_timer *timer)
+{
+	client_close(loop_owner(timer, struct client, timer));
+}
+
+/* The next chunk of a long answer. False: there is no more. */
+static bool refill(struct client *client)
+{
+	struct control_reply *reply = &client->reply;
+	if (reply->more == NULL) {
+		return false;
+	}
+	if (reply->len < CONTROL_CHUNK_BYTES) {
+		char *bigger = realloc(reply->text, CONTROL_CHUNK_BYTES);
+		if (bigger == NULL) {
+			return false;
+		}
+		reply->text = bigger;
+	}
+	client->sent = 0;
+	reply->len = reply->more(client->control->data, &client->cursor, reply->text,
+				 CONTROL_CHUNK_BYTES);
+	return reply->len > 0;
+}
+
+/* One write a turn: a client that reads slowly or not at all delays nobody. */
+static void write_reply(struct client *client)
+{
+	struct control_reply *reply = &client->reply;
+	if (client->sent == reply->len && !refill(client)) {
+		client_close(client);
+		return;
+	}
+	ssize_t sent = send(client->io.fd, reply->text + client->sent, reply->len - client->sent,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent > 0) {
+		client->sent += (size_t)sent;
+		loop_timer_start(&client->control->lane, &client->timer, CONTROL_TIMEOUT_MS);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		client_close(client);
+	}
+}
+
+static void answer(struct client *client)
+{
+	struct control *control = client->control;
+	if (!control->fn(control->data, client->command, &client->reply)) {
+		client->reply.text = strdup("{\"error\": \"unknown command\"}\n");
+		client->reply.len = client->reply.text != NULL ? strlen(client->reply.text) : 0;
+	}
+	if (loop_io_change(control->loop, &client->io, LOOP_WRITE) != 0) {
+		client_close(client);
+	}
+}
+
+static void read_command(struct client *client)
+{
+	size_t room = sizeof client->command - client->command_len;
+	ssize_t got = recv(client->io.fd, client->command + client->command_len, room, MSG_DONTWAIT);
+	if (got <= 0) {
+		if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+			client_close(client);
+		}
+		return;
+	}
+	client->command_len += (size_t)got;
+	char *end = memchr(client->command, '\n', client->command_len);
+	if (end != NULL) {
+		*end = '\0';
+		answer(client);
+	} else if (client->command_len == sizeof client->command) {
+		client_close(client);
+	}
+}
+
+static void handle_client(struct loop_io *io, unsigned events)
+{
+	struct client *client = loop_owner(io, struct client, io);
+	(void)events;
+	if (client->reply.text != NULL) {
+		write_reply(client);
+	} else {
+		read_command(client);
+	}
+}
+
+static bool is_trusted(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static struct client *find_place(struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
+		if (control->clients[i].control == NULL) {
+			return &control->clients[i];
+		}
+	}
+	return NULL;
+}
+
+static void handle_accept(struct loop_io *io, unsigned events)
+{
+	(void)events;
+	struct control *control = loop_owner(io, struct control, io);
+	struct client *client = find_place(control);
+	if (client == NULL) {
+		control->is_full = loop_io_change(control->loop, io, 0) == 0;
+		return;
+	}
+	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		return;
+	}
+	*client = (struct client){.io = {.fd = -1}};
+	if (!is_trusted(fd) || loop_io_add(control->loop, &client->io, fd, LOOP_READ, handle_client)) {
+		fd_close(&fd);
+		return;
+	}
+	client->control = control;
+	loop_timer_start(&control->lane, &client->timer, CONTROL_TIMEOUT_MS);
+}
+
+/* ---- set-up ---- */
+
+static void make_directory(const char *path)
+{
+	char directory[sizeof((struct sockaddr_un *)0)->sun_path];
+	snprintf(directory, sizeof directory, "%s", path);
+	char *slash = strrchr(directory, '/');
+	if (slash != NULL && slash != directory) {
+		*slash = '\0';
+		mkdir(directory, 0755); /* when it cannot be made, bind says why */
+	}
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address;
+	if (unixsock_address(&address, path) != 0) {
+		return -1;
+	}
+	make_directory(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask = umask(0177);
+	int failed = fd < 0 || unixsock_claim(&address) != 0 ||
+		     bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+		     listen(fd, CONTROL_CLIENTS) != 0;
+	umask(mask);
+	if (failed) {
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+struct control *control_create(struct loop *loop, const char *path, control_fn *fn, void *data)
+{
+	struct control *control = calloc(1, sizeof *control);
+	int fd = control != NULL ? listen_at(path) : -1;
+	if (fd < 0 || loop_io_add(loop, &control->io, fd, LOOP_READ, handle_accept) != 0) {
+		log_event(LOG_ERROR, "control-failed", "path=%s error=\"%s\"", path, strerror(errno));
+		fd_close(&fd);
+		free(control);
+		return NULL;
+	}
+	control->loop = loop;
+	control->fn = fn;
+	control->data = data;
+	snprintf(control->path, sizeof control->path, "%s", path);
+	loop_lane_init(&control->lane, loop, handle_timer);
+	log_event(LOG_INFO, "control", "path=%s", path);
+	return control;
+}
+
+void control_destroy(struct control *control)
+{
+	if (control == NULL) {
+		return;
+	}
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
+		if (control->clients[i].control != NULL) {
+			client_close(&control->clients[i]);
+		}
+	}
+	int fd = control->io.fd;
+	loop_io_remove(control->loop, &control->io);
+	fd_close(&fd);
+	loop_lane_finish(&control->lane);
+	unlink(control->path);
+	free(control);
+}
