@@ -109,7 +109,9 @@ void log_flush(void)
 	if (self.fd >= 0 && self.length > 0) {
 		ssize_t written = write_some();
 		if (written < 0 && errno != EAGAIN && errno != EINTR) {
-			written = (ssize_t)self.length; /* nobody will ever read it: a closed pipe, a full disk */
+			written =
+				(ssize_t)self
+					.length; /* nobody will ever read it: a closed pipe, a full disk */
 			self.dropped++;
 		}
 		if (written > 0) {
@@ -119,6 +121,11 @@ void log_flush(void)
 		tell_dropped();
 	}
 	errno = error;
+}
+
+size_t log_buffered(void)
+{
+	return self.length;
 }
 
 uint64_t log_dropped(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log: one key=value line an event, to one descriptor (stderr), buffered, written once a
- * turn, and never waited for. When the reader stops, lines beyond the buffer are dropped and
+ * The log: one key=value line an event, to one descriptor (stderr), buffered, written when its
+ * owner says so, and never waited for. When the reader stops, lines beyond the buffer are dropped and
  * counted; the count is logged when there is room again. The one module with hidden state.
  */
 #ifndef BATON_LOG_H
@@ -24,8 +24,11 @@ void log_close(void);
 void log_event(enum log_level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* One write of what is buffered, without waiting. Called at the end of every turn. */
+/* One write of what is buffered, without waiting. */
 void log_flush(void);
+
+/* Bytes that log_flush would write. */
+size_t log_buffered(void);
 
 /* Lines dropped since log_open. */
 uint64_t log_dropped(void);

@@ -53,7 +53,8 @@ static void print_duration(json_int_t ms, char text[32])
 	if (ms < 10000) {
 		snprintf(text, 32, "%.1fs", (double)ms / 1000);
 	} else if (ms < 3600000) {
-		snprintf(text, 32, "%lldm%02llds", (long long)ms / 60000, (long long)ms / 1000 % 60);
+		snprintf(text, 32, "%lldm%02llds", (long long)ms / 60000,
+			 (long long)ms / 1000 % 60);
 	} else {
 		snprintf(text, 32, "%lldh%02lldm", (long long)ms / 3600000,
 			 (long long)ms / 60000 % 60);
@@ -68,7 +69,8 @@ static void print_pool(const json_t *pool)
 	       (long long)number(pool, "waiting"));
 	printf("  %5s  %8s  %-9s  %11s  %8s  %8s  %9s\n", "child", "pid", "state", "connections",
 	       "taken", "restarts", "up");
-	json_array_foreach(json_object_get(pool, "children"), i, child) {
+	json_array_foreach(json_object_get(pool, "children"), i, child)
+	{
 		char up[32];
 		print_duration(number(child, "uptime_ms"), up);
 		printf("  %5lld  %8lld  %-9s  %11lld  %8lld  %8lld  %9s\n",
@@ -87,7 +89,8 @@ static void print_status(const json_t *status)
 	char up[32];
 	print_duration(number(status, "uptime_ms"), up);
 	printf("baton %s: %s, up %s\n", word(status, "version"), word(status, "state"), up);
-	json_array_foreach(json_object_get(status, "listeners"), i, value) {
+	json_array_foreach(json_object_get(status, "listeners"), i, value)
+	{
 		printf("listens on %s\n", word(value, "address"));
 	}
 	printf("connections: %lld open, %lld waiting, %lld accepted, %lld handed over, %lld closed\n",
@@ -95,14 +98,16 @@ static void print_status(const json_t *status)
 	       (long long)number(connections, "accepted"),
 	       (long long)number(connections, "handed_over"),
 	       (long long)number(connections, "closed"));
-	json_object_foreach(json_object_get(status, "refusals"), reason, value) {
+	json_object_foreach(json_object_get(status, "refusals"), reason, value)
+	{
 		printf("refused: %s %lld\n", reason, (long long)json_integer_value(value));
 	}
 	if (number(json_object_get(status, "log"), "dropped") > 0) {
 		printf("log lines dropped: %lld\n",
 		       (long long)number(json_object_get(status, "log"), "dropped"));
 	}
-	json_array_foreach(json_object_get(status, "pools"), i, value) {
+	json_array_foreach(json_object_get(status, "pools"), i, value)
+	{
 		print_pool(value);
 	}
 }
@@ -169,7 +174,8 @@ static void print_lines(void *data, const char *bytes, size_t len)
 int commands_connections(const char *control_path, bool json)
 {
 	struct text text = {0};
-	int failed = control_ask(control_path, "connections", json ? print_raw : print_lines, &text);
+	int failed =
+		control_ask(control_path, "connections", json ? print_raw : print_lines, &text);
 	free(text.bytes);
 	return failed == 0 ? GATEWAY_OK : GATEWAY_FAILED;
 }

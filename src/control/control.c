@@ -116,7 +116,8 @@ static void answer(struct client *client)
 static void read_command(struct client *client)
 {
 	size_t room = sizeof client->command - client->command_len;
-	ssize_t got = recv(client->io.fd, client->command + client->command_len, room, MSG_DONTWAIT);
+	ssize_t got =
+		recv(client->io.fd, client->command + client->command_len, room, MSG_DONTWAIT);
 	if (got <= 0) {
 		if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
 			client_close(client);
@@ -176,7 +177,8 @@ static void handle_accept(struct loop_io *io, unsigned events)
 		return;
 	}
 	*client = (struct client){.io = {.fd = -1}};
-	if (!is_trusted(fd) || loop_io_add(control->loop, &client->io, fd, LOOP_READ, handle_client)) {
+	if (!is_trusted(fd) ||
+	    loop_io_add(control->loop, &client->io, fd, LOOP_READ, handle_client)) {
 		fd_close(&fd);
 		return;
 	}
@@ -221,7 +223,8 @@ struct control *control_create(struct loop *loop, const char *path, control_fn *
 	struct control *control = calloc(1, sizeof *control);
 	int fd = control != NULL ? listen_at(path) : -1;
 	if (fd < 0 || loop_io_add(loop, &control->io, fd, LOOP_READ, handle_accept) != 0) {
-		log_event(LOG_ERROR, "control-failed", "path=%s error=\"%s\"", path, strerror(errno));
+		log_event(LOG_ERROR, "control-failed", "path=%s error=\"%s\"", path,
+			  strerror(errno));
 		fd_close(&fd);
 		free(control);
 		return NULL;

@@ -88,7 +88,7 @@ static const char *pool_state(const struct pool *pool, size_t ready)
 {
 	return pool->is_stopping ? "stopping"
 	       : pool->is_failed ? "failed"
-	       : ready > 0	 ? "ready"
+	       : ready > 0       ? "ready"
 				 : "starting";
 }
 
@@ -127,7 +127,8 @@ char *status_write(const struct status_view *view)
 	json_object_set_new(object, "accept_pauses", number(pauses));
 	json_object_set_new(object, "connections", write_connections(view));
 	json_object_set_new(object, "refusals", write_refusals(view->counters));
-	json_object_set_new(object, "log", json_pack("{s:I}", "dropped", (json_int_t)log_dropped()));
+	json_object_set_new(object, "log",
+			    json_pack("{s:I}", "dropped", (json_int_t)log_dropped()));
 	json_object_set_new(object, "pools", pools);
 	char *compact = json_dumps(object, JSON_INDENT(2));
 	json_decref(object);
@@ -156,7 +157,8 @@ static json_t *write_record(const struct status_view *view, const struct record 
 	if (record->seat != LEDGER_NO_SEAT) {
 		const struct child *child =
 			supervisor_child_at(view->supervisor, record->pool, record->seat);
-		json_object_set_new(object, "route", json_string(config->routes[record->route].name));
+		json_object_set_new(object, "route",
+				    json_string(config->routes[record->route].name));
 		json_object_set_new(object, "pool", json_string(config->pools[record->pool].name));
 		json_object_set_new(object, "child", number(record->seat));
 		json_object_set_new(object, "pid", number((uint64_t)child->receiver.pid));

@@ -26,6 +26,7 @@ char *status_write(const struct status_view *);
 
 /* As many open connections as fit into buf, from *cursor on, one JSON object a line; moves *cursor.
  * Returns the length, 0 at the end. */
-size_t status_write_connections(const struct status_view *, uint32_t *cursor, char *buf, size_t size);
+size_t status_write_connections(const struct status_view *, uint32_t *cursor, char *buf,
+				size_t size);
 
 #endif

@@ -131,7 +131,8 @@ size_t native_take_back(const struct native_link *link, bool resend, native_back
 	size_t offers = 0;
 	for (;;) {
 		int fd;
-		enum handoff_result result = handoff_receive(link->child_end, packet, &message, &fd);
+		enum handoff_result result =
+			handoff_receive(link->child_end, packet, &message, &fd);
 		fd_close(&fd); /* one more copy; ours is with the connection */
 		if (result == HANDOFF_GONE || (result == HANDOFF_AGAIN && errno != EINTR)) {
 			break;

@@ -96,8 +96,8 @@ static size_t take_descriptors(struct msghdr *packet, int *fd_r)
 static bool header_read(const char *buf, size_t bytes, struct handoff_message *message)
 {
 	const unsigned char *header = (const unsigned char *)buf;
-	if (bytes < HANDOFF_HEADER_BYTES || header[0] != HANDOFF_VERSION || get(header + 2, 2) != 0 ||
-	    get(header + 4, 4) != bytes - HANDOFF_HEADER_BYTES) {
+	if (bytes < HANDOFF_HEADER_BYTES || header[0] != HANDOFF_VERSION ||
+	    get(header + 2, 2) != 0 || get(header + 4, 4) != bytes - HANDOFF_HEADER_BYTES) {
 		return false;
 	}
 	message->type = header[1];

@@ -58,19 +58,19 @@ struct handoff_message {
 /* How one connection ended; 48 bytes on the wire, in this order, little-endian. */
 struct handoff_closed {
 	uint64_t id;
-	uint64_t bytes_in, bytes_out;       /* WebSocket bytes, frames and all, without the handshake */
+	uint64_t bytes_in, bytes_out; /* WebSocket bytes, frames and all, without the handshake */
 	uint64_t messages_in, messages_out; /* data messages */
-	uint16_t code;                      /* close code, RFC 6455, 7.4; 1005 none, 1006 no Close frame */
-	uint16_t who;                       /* 0: the client closed first; 1: this side */
-	uint32_t reserved;                  /* 0 */
+	uint16_t code;     /* close code, RFC 6455, 7.4; 1005 none, 1006 no Close frame */
+	uint16_t who;      /* 0: the client closed first; 1: this side */
+	uint32_t reserved; /* 0 */
 };
 
 enum { HANDOFF_CLOSED_BYTES = 48 };
 
 enum handoff_result {
 	HANDOFF_OK,
-	HANDOFF_AGAIN,     /* send: no room (EAGAIN, ETOOMANYREFS, ENOBUFS); receive: nothing there */
-	HANDOFF_GONE,      /* the other end is closed or shut, or the kernel reported an error: errno */
+	HANDOFF_AGAIN, /* send: no room (EAGAIN, ETOOMANYREFS, ENOBUFS); receive: nothing there */
+	HANDOFF_GONE,  /* the other end is closed or shut, or the kernel reported an error: errno */
 	HANDOFF_MALFORMED, /* receive only: not a message of this protocol; the packet is consumed */
 	HANDOFF_NO_FD,     /* receive only: CONNECTION whose descriptor the kernel had to drop
 			      (MSG_CTRUNC, EMFILE): *message_r is valid */

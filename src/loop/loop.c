@@ -375,7 +375,8 @@ int loop_on_wake(struct loop *loop, loop_turn_fn *fn, void *data)
 {
 	loop->on_wake = fn;
 	loop->wake_data = data;
-	return own_fd_watch(loop, &loop->wake_io, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), handle_wake);
+	return own_fd_watch(loop, &loop->wake_io, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+			    handle_wake);
 }
 
 void loop_wake(struct loop *loop)

@@ -20,7 +20,7 @@
 #include <sys/signalfd.h>
 
 /* The struct that embeds a member: loop_owner(io, struct conn, io). */
-#define loop_owner(member, type, name) ((type *)(void *)((char *)(member) - offsetof(type, name)))
+#define loop_owner(member, type, name) ((type *)(void *)((char *)(member)-offsetof(type, name)))
 
 struct loop;
 struct loop_io;
@@ -33,7 +33,7 @@ enum loop_events {
 	LOOP_URGENT = 4, /* TCP urgent data has arrived (EPOLLPRI) */
 	LOOP_HANGUP = 8, /* reported only: both sides are shut, or an error waits to be read */
 	LOOP_EDGE = 16,  /* requested only: report changes, not states (EPOLLET) */
-	LOOP_LEFT = 32,  /* the peer has ended its side (EPOLLRDHUP); LOOP_READ does not tell that */
+	LOOP_LEFT = 32, /* the peer has ended its side (EPOLLRDHUP); LOOP_READ does not tell that */
 };
 
 typedef void loop_io_fn(struct loop_io *, unsigned events);

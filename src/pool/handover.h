@@ -17,6 +17,7 @@
 #include "admit/refusal.h"
 #include "dialect/native.h"
 #include "loop/loop.h"
+#include "pool/messages.h"
 #include "pool/pool.h"
 
 #include <stdbool.h>
@@ -38,20 +39,16 @@ struct ticket {
 	/* handover.c only */
 	enum ticket_state state;
 	struct ticket *prev, *next; /* in the wait queue */
-	struct loop_timer timer;    /* WAITING: queue_timeout; OFFERED: offer_timeout */
+	struct loop_timer timer;    /* WAITING: WATCH_AFTER_MS, then queue_timeout; OFFERED:
+				       offer_timeout */
 	struct receiver *receiver;  /* OFFERED: to whom */
 	struct seat *wants;         /* WAITING by hash: the seat that must have room */
 	uint64_t wait_until_ms;     /* queue_timeout, from the first wait on; 0 before */
 	uint64_t deadline_ms;       /* handover_timeout, from the first offer on; 0 before */
 	unsigned deaths, refusals;  /* of children that had it */
-	char *kept;                 /* the message, once the head is consumed and no offer holds it */
-	size_t kept_bytes;
-};
-
-struct offer {
-	struct ticket *ticket; /* NULL: the place is free */
-	char *message;         /* HANDOFF_MAX_BYTES of the receiver's memory */
-	size_t bytes;
+	char *message;              /* from messages.h; NULL: the head is not consumed yet */
+	size_t message_bytes;
+	bool holds_spare; /* message counts as one of those that wait */
 };
 
 /* One child, as it receives sockets. child.c owns it and opens and closes the link. */
@@ -59,11 +56,10 @@ struct receiver {
 	struct seat seat;
 	struct pool *pool;
 	struct native_link link;
-	struct offer offers[POOL_MAX_OFFERS];
-	char *memory; /* of the messages; pages that are never written are never there */
-	uint32_t records; /* ledger list of its connections */
-	uint64_t taken;   /* since the process started */
-	pid_t pid;        /* of the process; 0: there is none */
+	struct ticket *offers[POOL_MAX_OFFERS]; /* unacknowledged, in no order; NULL: free place */
+	uint32_t records;                       /* ledger list of its connections */
+	uint64_t taken;                         /* since the process started */
+	pid_t pid;                              /* of the process; 0: there is none */
 };
 
 /* A pool at work. */
@@ -72,7 +68,7 @@ struct pool {
 	const struct config_pool *config;
 	unsigned index;
 	size_t count;
-	struct seat **seats; /* seats[i] is in a receiver */
+	struct seat **seats;   /* seats[i] is in a receiver */
 	struct ticket waiting; /* sentinel of the queue, oldest first */
 	unsigned waiting_count;
 	bool is_failed;   /* its children do not start: refuse at once */
@@ -81,10 +77,15 @@ struct pool {
 
 /* What the owner of the tickets does, and the owner of the receivers. */
 struct handover_events {
-	/* Stops watching the socket, writes the pairs of the CONNECTION message into buf (its head is
-	 * consumed from the socket by then) and returns their length; 0: the client has left, and the
-	 * ticket with it. */
+	/* Writes the pairs of the CONNECTION message into buf, consumes the head from the socket, and
+	 * returns the length; 0: the client has left, and the ticket with it. */
 	size_t (*write)(struct ticket *, char *buf, size_t size);
+
+	/* It waits, and may wait for long: watch whether the client leaves (handover_withdraw). */
+	void (*waits)(struct ticket *);
+
+	/* The socket is about to be passed: no epoll may watch it any more. */
+	void (*passes)(struct ticket *);
 
 	/* The receiver owns the connection now; the ticket is the owner's again. */
 	void (*taken)(struct ticket *, struct receiver *);
@@ -99,11 +100,14 @@ struct handover_events {
 struct handover {
 	const struct handover_events *events;
 	struct loop *loop;
-	struct loop_lane queue_lane, offer_lane;
+	struct loop_lane watch_lane, queue_lane, offer_lane;
+	struct messages messages;
 	uint64_t taken_back, dealt_again; /* offers */
 };
 
-void handover_init(struct handover *, struct loop *, const struct handover_events *);
+/* children: of all pools. 0, or -1 with errno. */
+int handover_init(struct handover *, struct loop *, const struct handover_events *,
+		  size_t children);
 void handover_finish(struct handover *);
 
 /* In caller memory; the seats are filled by handover_receiver_init. 0, or -1 with errno. */
@@ -111,9 +115,8 @@ int handover_pool_init(struct pool *, struct handover *, const struct config_poo
 		       unsigned index);
 void handover_pool_finish(struct pool *);
 
-/* Sits receiver down as pool->seats[index], shut. 0, or -1 with errno (ENOMEM). */
-int handover_receiver_init(struct receiver *, struct pool *, unsigned index);
-void handover_receiver_finish(struct receiver *);
+/* Sits receiver down as pool->seats[index], shut, without a link. */
+void handover_receiver_init(struct receiver *, struct pool *, unsigned index);
 
 /*
  * Offers the ticket to a child or queues it. REFUSAL_NONE: one of the events follows, maybe already

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-	LEDGER_NONE = UINT32_MAX, /* no slot: the end of a list */
+	LEDGER_NONE = UINT32_MAX,    /* no slot: the end of a list */
 	LEDGER_NO_SEAT = UINT16_MAX, /* nobody owns the socket yet */
 	LEDGER_SLOT_BITS = 20,
 	LEDGER_MAX = 1 << LEDGER_SLOT_BITS, /* records a ledger can have */
@@ -21,12 +21,13 @@ enum {
 
 /* 56 bytes: it stays for the life of the connection. */
 struct record {
-	uint64_t id; /* serial << LEDGER_SLOT_BITS | slot; 0 while the record is free */
+	uint64_t id;        /* serial << LEDGER_SLOT_BITS | slot; 0 while the record is free */
 	uint64_t opened_ms; /* loop time of the accept */
 	struct address client;
-	uint16_t listener, route; /* indices into the configuration; route after the head is judged */
-	uint16_t pool, seat;      /* who owns the socket; LEDGER_NO_SEAT before TAKEN */
-	uint32_t prev, next;      /* slots of the neighbours in the owner's list; next: free list */
+	uint16_t listener,
+		route;       /* indices into the configuration; route after the head is judged */
+	uint16_t pool, seat; /* who owns the socket; LEDGER_NO_SEAT before TAKEN */
+	uint32_t prev, next; /* slots of the neighbours in the owner's list; next: free list */
 };
 
 struct ledger;

@@ -83,8 +83,8 @@ static void print_line(void *data, const char *line, size_t len, uint64_t droppe
 		snprintf(lost, sizeof lost, " dropped=%llu", (unsigned long long)dropped);
 	}
 	log_event(LOG_INFO, "child-output", "pool=%s child=%u pid=%d%s text=%s",
-		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid, lost,
-		  log_quote(text, line, len));
+		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid,
+		  lost, log_quote(text, line, len));
 }
 
 static void handle_channel(struct loop_io *io, unsigned events)
@@ -112,9 +112,10 @@ static int start_process(struct child *child)
 	int output = -1;
 	char **environment = environment_create(config->environment);
 	child->output = output_create(supervisor->loop, print_line, child, &output);
-	if (environment != NULL && child->output != NULL && native_open(&child->receiver.link) == 0 &&
-	    loop_io_add(supervisor->loop, &child->channel_io, child->receiver.link.channel, LOOP_READ,
-			handle_channel) == 0) {
+	if (environment != NULL && child->output != NULL &&
+	    native_open(&child->receiver.link) == 0 &&
+	    loop_io_add(supervisor->loop, &child->channel_io, child->receiver.link.channel,
+			LOOP_READ, handle_channel) == 0) {
 		const struct spawn_request request = {.command = config->command,
 						      .environment = environment,
 						      .directory = config->directory,
@@ -193,7 +194,8 @@ void child_drain(struct child *child)
 void child_condemn(struct child *child, const char *why)
 {
 	log_event(LOG_ERROR, "child-broken", "pool=%s child=%u pid=%d reason=\"%s\" action=kill",
-		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid, why);
+		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid,
+		  why);
 	loop_io_remove(child->supervisor->loop, &child->channel_io);
 	child_kill(child);
 }
@@ -282,7 +284,8 @@ void child_handle_timer(struct child *child)
 void child_bury(struct child *child, struct record *record, const struct handoff_closed *report)
 {
 	struct supervisor *supervisor = child->supervisor;
-	journal_close(supervisor->config, record, child->receiver.pid, now_ms(child), report, "child-death");
+	journal_close(supervisor->config, record, child->receiver.pid, now_ms(child), report,
+		      "child-death");
 	ledger_unlink(supervisor->ledger, &child->receiver.records, record);
 	ledger_close(supervisor->ledger, record);
 	child->receiver.seat.live--;
@@ -316,8 +319,8 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 	talk_read_last(child);
 	handover_died(&child->receiver);
 	log_event(child->state < CHILD_DRAINING ? LOG_WARN : LOG_INFO, "child-exit",
-		  "pool=%s child=%u pid=%d %s=%d connections=%u ran_ms=%llu", config_of(child)->name,
-		  child->receiver.seat.index, (int)event->pid,
+		  "pool=%s child=%u pid=%d %s=%d connections=%u ran_ms=%llu",
+		  config_of(child)->name, child->receiver.seat.index, (int)event->pid,
 		  event->signal != 0 ? "signal" : "status",
 		  event->signal != 0 ? event->signal : event->exit_code, child->receiver.seat.live,
 		  (unsigned long long)(now_ms(child) - child->started_ms));
@@ -347,13 +350,13 @@ void child_handle_spawn_event(struct child *child, const struct spawn_event *eve
 
 /* ---- set-up ---- */
 
-int child_init(struct child *child, struct supervisor *supervisor, struct pool *pool, unsigned index,
-	       unsigned token)
+void child_init(struct child *child, struct supervisor *supervisor, struct pool *pool,
+		unsigned index, unsigned token)
 {
 	*child = (struct child){.supervisor = supervisor, .token = token};
 	child->channel_io.fd = -1;
 	child->receiver.records = LEDGER_NONE;
-	return handover_receiver_init(&child->receiver, pool, index);
+	handover_receiver_init(&child->receiver, pool, index);
 }
 
 void child_finish(struct child *child)
@@ -361,6 +364,5 @@ void child_finish(struct child *child)
 	loop_timer_stop(&child->timer);
 	if (child->supervisor != NULL) {
 		release(child);
-		handover_receiver_finish(&child->receiver);
 	}
 }

@@ -47,11 +47,11 @@ struct child {
 	uint64_t ping_sent_ms; /* when it began to wait */
 	unsigned failures;     /* bad runs in a row */
 	unsigned restarts;
-	unsigned idle_talk;    /* LOG and unknown messages since the last heartbeat */
+	unsigned idle_talk; /* LOG and unknown messages since the last heartbeat */
 };
 
-/* In caller memory. 0, or -1 with errno. */
-int child_init(struct child *, struct supervisor *, struct pool *, unsigned index, unsigned token);
+/* In caller memory. */
+void child_init(struct child *, struct supervisor *, struct pool *, unsigned index, unsigned token);
 void child_finish(struct child *);
 
 /* Starts the process now, whatever the restart delay. Only in DOWN. */

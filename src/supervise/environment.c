@@ -12,8 +12,8 @@
 extern char **environ;
 
 static const char *const inherited[] = {
-	"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LC_ALL", "LC_CTYPE",
-	"ASAN_OPTIONS", "UBSAN_OPTIONS",
+	"PATH", "HOME",   "USER",   "LOGNAME",  "LANG",         "LANGUAGE",
+	"TZ",   "TMPDIR", "LC_ALL", "LC_CTYPE", "ASAN_OPTIONS", "UBSAN_OPTIONS",
 };
 static const char *const fixed[] = {"BATON_FD=3", "BATON_PROTOCOL=1"};
 

@@ -42,7 +42,8 @@ struct spawner {
 	spawn_fn *fn;
 	void *data;
 	struct process *processes;
-	char self_directory[4096]; /* where our own program lies: the children that ship are there */
+	char self_directory
+		[4096]; /* where our own program lies: the children that ship are there */
 };
 
 /* What the child tells of itself when it cannot become the command. */
@@ -137,7 +138,8 @@ static void exec_command(const struct spawner *spawner, const struct spawn_reque
 	die_reporting("exec");
 }
 
-static void run_child(const struct spawner *spawner, const struct spawn_request *request, int report)
+static void run_child(const struct spawner *spawner, const struct spawn_request *request,
+		      int report)
 {
 	setpgid(0, 0);
 	arrange_descriptors(request, report);
@@ -276,7 +278,8 @@ fail:
 
 void spawner_kill(struct spawner *spawner, unsigned token, int signal)
 {
-	for (struct process *process = spawner->processes; process != NULL; process = process->next) {
+	for (struct process *process = spawner->processes; process != NULL;
+	     process = process->next) {
 		if (process->token == token) {
 			kill(-process->pid, signal);
 			return;

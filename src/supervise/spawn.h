@@ -14,7 +14,8 @@
 
 /* Start this. Borrowed for the call. */
 struct spawn_request {
-	char *const *command;     /* argv; a word without '/' is sought in PATH, then in directory_of_self */
+	char *const *
+		command; /* argv; a word without '/' is sought in PATH, then in directory_of_self */
 	char *const *environment; /* "NAME=VALUE"...; the whole of it, NULL-terminated */
 	const char *directory;    /* or NULL */
 	const char *user, *group; /* or NULL */

@@ -40,9 +40,7 @@ static int create_children(struct supervisor *self)
 			return -1;
 		}
 		for (unsigned i = 0; i < pool->count; i++, token++) {
-			if (child_init(&self->children[token], self, pool, i, token) != 0) {
-				return -1;
-			}
+			child_init(&self->children[token], self, pool, i, token);
 		}
 	}
 	return 0;
@@ -107,7 +105,8 @@ static struct tally tally_pool(const struct supervisor *self, const struct pool 
 			continue;
 		}
 		tally.ready += child->state == CHILD_READY ? 1 : 0;
-		tally.failed += child->state != CHILD_READY && child->failures >= POOL_FAILED_RUNS ? 1 : 0;
+		tally.failed +=
+			child->state != CHILD_READY && child->failures >= POOL_FAILED_RUNS ? 1 : 0;
 	}
 	return tally;
 }

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Offers that did not end in TAKEN: the child is slow, shut or dead. What it has not read is taken
+ * back out of its queue, exactly (native.c), and dealt anew; what a living child has read stays its
+ * own, or two of them would answer. Part of handover.c's module, apart for its size.
+ */
+#include "pool/handover_private.h"
+
+#include "config/config.h"
+
+enum { MAX_DEATHS = 3 }; /* a client whose request kills child after child gets 503 */
+
+struct came_back {
+	struct receiver *receiver;
+	size_t count;
+	struct ticket *tickets[POOL_MAX_OFFERS];
+};
+
+static void note_came_back(void *data, uint64_t id)
+{
+	struct came_back *back = data;
+	struct ticket *ticket = handover_find_offer(back->receiver, id);
+	if (ticket != NULL) {
+		back->tickets[back->count++] = ticket;
+	}
+}
+
+static struct came_back take_back(struct receiver *receiver, bool resend_others)
+{
+	struct came_back back = {.receiver = receiver};
+	native_take_back(&receiver->link, resend_others, note_came_back, &back);
+	receiver->pool->handover->taken_back += back.count;
+	return back;
+}
+
+/* Could somebody else take it now? Affinity never moves for slowness, or a room would split. */
+static bool may_move(const struct ticket *ticket)
+{
+	struct seat *seat;
+	return !ticket->by_hash && handover_choose(ticket, &seat) == POOL_SEAT &&
+	       seat != &ticket->receiver->seat;
+}
+
+/* An offer that came back goes elsewhere, or, with nowhere better to go, into the same queue. */
+static void place(struct ticket *ticket)
+{
+	struct receiver *receiver = ticket->receiver;
+	uint64_t now_ms = loop_now_ms(ticket->pool->handover->loop);
+	bool moves = may_move(ticket);
+	handover_end_offer(ticket);
+	if (now_ms >= ticket->deadline_ms) {
+		handover_fail(ticket, REFUSAL_HANDOVER_TIMEOUT, 0);
+	} else if (moves || handover_send_offer(ticket, receiver) != HANDOFF_OK) {
+		handover_deal_again(ticket);
+	}
+}
+
+/*
+ * An offer has not been acknowledged in time. If somebody else is prompt, or its whole time is up,
+ * everything that the child has not read is taken back. An offer that it has read no longer runs a
+ * timer: TAKEN comes, or the heartbeat ends the child.
+ */
+void handover_handle_offer_timer(struct loop_timer *timer)
+{
+	struct ticket *ticket = loop_owner(timer, struct ticket, timer);
+	struct receiver *receiver = ticket->receiver;
+	struct handover *self = ticket->pool->handover;
+	if (loop_now_ms(self->loop) < ticket->deadline_ms && !may_move(ticket)) {
+		loop_timer_start(&self->offer_lane, timer, ticket->pool->config->offer_timeout_ms);
+		return;
+	}
+	struct came_back back = take_back(receiver, true);
+	if (back.count > 0) {
+		handover_suspect(receiver);
+	}
+	for (size_t i = 0; i < back.count; i++) {
+		place(back.tickets[i]);
+	}
+}
+
+void handover_shut(struct receiver *receiver)
+{
+	receiver->seat.state = SEAT_SHUT;
+	struct came_back back = take_back(receiver, true);
+	for (size_t i = 0; i < back.count; i++) {
+		handover_end_offer(back.tickets[i]);
+		handover_deal_again(back.tickets[i]);
+	}
+}
+
+void handover_died(struct receiver *receiver)
+{
+	receiver->seat.state = SEAT_SHUT;
+	take_back(receiver, false);
+	for (size_t i = 0; i < POOL_MAX_OFFERS; i++) {
+		struct ticket *ticket = receiver->offers[i];
+		if (ticket == NULL) {
+			continue;
+		}
+		handover_end_offer(ticket);
+		if (++ticket->deaths >= MAX_DEATHS) {
+			handover_fail(ticket, REFUSAL_CHILDREN_DIED, 0);
+		} else {
+			handover_deal_again(ticket);
+		}
+	}
+}
