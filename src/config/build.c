@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Turns sections of texts into struct config: defaults and ranges from the table in keys.c. What
+ * the table cannot say is in check.c (top level, listeners, pools) and routes.c. Repairs nothing:
+ * what is doubtful is a problem. Called by config.c.
+ */
+#include "config/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/check.h"
+#include "config/config.h"
+#include "config/problem.h"
+#include "config/source.h"
+#include "config/values.h"
+#include "config/words.h"
+
+static bool fail_memory(struct problem *problem)
+{
+	return problem_set(problem, 0, "out of memory");
+}
+
+static bool fail_range(struct check *target, const struct keys_entry *entry, const char *text,
+		       unsigned line)
+{
+	char min[VALUES_TEXT_BYTES], max[VALUES_TEXT_BYTES];
+	if (entry->kind == KEYS_COUNT) {
+		return problem_set(target->problem, line,
+				   "%s%s = %.80s is out of range (%llu to %llu)", target->label,
+				   entry->name, text, (unsigned long long)entry->min,
+				   (unsigned long long)entry->max);
+	}
+	bool is_size = entry->kind == KEYS_SIZE;
+	(is_size ? values_write_size : values_write_duration)(entry->min, min);
+	(is_size ? values_write_size : values_write_duration)(entry->max, max);
+	return problem_set(target->problem, line, "%s%s = \"%.80s\" is out of range (%s to %s)",
+			   target->label, entry->name, text, min, max);
+}
+
+static bool fail_number(struct check *target, const struct keys_entry *entry, const char *text,
+			unsigned line)
+{
+	if (entry->kind == KEYS_COUNT) {
+		return problem_set(
+			target->problem, line,
+			"%s%s = %.80s is not a whole number (%llu to %llu, digits alone, "
+			"no zero in front)",
+			target->label, entry->name, text, (unsigned long long)entry->min,
+			(unsigned long long)entry->max);
+	}
+	return problem_set(
+		target->problem, line, "%s%s = \"%.80s\" is not a %s", target->label, entry->name,
+		text,
+		entry->kind == KEYS_SIZE
+			? "size: a whole number of bytes, or with k, M or G behind it, as "
+			  "in \"64k\""
+			: "duration: a whole number and its unit, as in \"50ms\", \"5s\", "
+			  "\"2m\" or \"1h\"");
+}
+
+static bool apply_number(struct check *target, const struct keys_entry *entry, const char *text,
+			 unsigned line)
+{
+	static bool (*const parse[])(const char *, uint64_t *) = {
+		[KEYS_COUNT] = values_count,
+		[KEYS_DURATION] = values_duration,
+		[KEYS_SIZE] = values_size,
+	};
+	uint64_t number = 0;
+	if (!parse[entry->kind](text, &number)) {
+		return fail_number(target, entry, text, line);
+	}
+	if (number < entry->min || number > entry->max) {
+		return fail_range(target, entry, text, line);
+	}
+	char *field = (char *)target->record + entry->offset;
+	if (entry->kind == KEYS_SIZE) {
+		*(size_t *)field = (size_t)number;
+	} else {
+		*(unsigned *)field = (unsigned)number;
+	}
+	return true;
+}
+
+static bool apply_mode(struct check *target, const struct keys_entry *entry, const char *text,
+		       unsigned line)
+{
+	mode_t *field = (mode_t *)((char *)target->record + entry->offset);
+	return values_mode(text, field) ||
+	       problem_set(target->problem, line,
+			   "%s%s = \"%.80s\" is not a mode: three octal digits, as in \"0660\"",
+			   target->label, entry->name, text);
+}
+
+static bool apply_text(struct check *target, const struct keys_entry *entry, const char *text,
+		       unsigned line)
+{
+	if (text == NULL) {
+		return true;
+	}
+	if (text[0] == '\0') {
+		return problem_set(target->problem, line,
+				   "%s%s is empty: leave it out or fill it in", target->label,
+				   entry->name);
+	}
+	char **field = (char **)((char *)target->record + entry->offset);
+	*field = strdup(text);
+	return *field != NULL || fail_memory(target->problem);
+}
+
+static bool apply_words(struct check *target, const struct keys_entry *entry,
+			const struct source_value *value)
+{
+	char ***field = (char ***)((char *)target->record + entry->offset);
+	*field = words_copy(value->words, value->count);
+	return *field != NULL || fail_memory(target->problem);
+}
+
+static bool apply(struct check *target, const struct keys_entry *entry,
+		  const struct source_value *value)
+{
+	const char *text = value->words != NULL ? value->words[0] : entry->fallback;
+	switch (entry->kind) {
+	case KEYS_COUNT:
+	case KEYS_DURATION:
+	case KEYS_SIZE:
+		return apply_number(target, entry, text, value->line);
+	case KEYS_TEXT:
+		return apply_text(target, entry, text, value->line);
+	case KEYS_WORDS:
+		return apply_words(target, entry, value);
+	case KEYS_MODE:
+		return apply_mode(target, entry, text, value->line);
+	case KEYS_CHOICE:
+	case KEYS_CHOICES:
+		return true; /* build_routes */
+	}
+	return false;
+}
+
+static bool apply_section(struct check *target)
+{
+	size_t count = 0;
+	const struct keys_entry *entries = keys_of(target->section->kind, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (!apply(target, &entries[i], &target->section->values[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool build_section(struct config *config, const struct source_section *section,
+			  struct problem *problem)
+{
+	struct check target = {.section = section, .record = config, .problem = problem};
+	source_write_label(section->kind, section->title, target.label);
+	switch (section->kind) {
+	case KEYS_TOP:
+		return apply_section(&target) && check_top(&target, config);
+	case KEYS_LIMITS:
+		return apply_section(&target);
+	case KEYS_LISTEN:
+		target.record = &config->listeners[config->listener_count++];
+		return apply_section(&target) && check_listener(&target, config);
+	case KEYS_POOL:
+		target.record = &config->pools[config->pool_count++];
+		return apply_section(&target) && check_pool(&target);
+	case KEYS_ROUTE:
+		target.record = &config->routes[config->route_count++];
+		return apply_section(&target);
+	case KEYS_SECTIONS:
+		break;
+	}
+	return false;
+}
+
+static bool check_complete(const struct config *config, struct problem *problem)
+{
+	if (config->listener_count == 0) {
+		return problem_set(
+			problem, 0,
+			"there is no listener; add one, as in: listen \"127.0.0.1:8080\" {}");
+	}
+	if (config->pool_count == 0) {
+		return problem_set(problem, 0,
+				   "there is no pool; add one, as in: pool \"chat\" { command = "
+				   "{\"baton-chat\"} }");
+	}
+	return config->route_count > 0 ||
+	       problem_set(problem, 0,
+			   "there is no route; add one, as in: route \"/\" { pool = \"%s\" }",
+			   config->pools[0].name);
+}
+
+static struct config *create(const struct source *source)
+{
+	struct config *config = calloc(1, sizeof(*config));
+	if (config == NULL) {
+		return NULL;
+	}
+	/* Room for more than there will be; the counts grow as they are filled. */
+	config->listeners = calloc(source->count, sizeof(*config->listeners));
+	config->pools = calloc(source->count, sizeof(*config->pools));
+	config->routes = calloc(source->count, sizeof(*config->routes));
+	if (config->listeners == NULL || config->pools == NULL || config->routes == NULL) {
+		config_destroy(config);
+		return NULL;
+	}
+	return config;
+}
+
+struct config *build_config(const struct source *source, struct problem *problem)
+{
+	struct config *config = create(source);
+	if (config == NULL) {
+		fail_memory(problem);
+		return NULL;
+	}
+	bool ok = true;
+	for (size_t i = 0; ok && i < source->count; i++) {
+		ok = build_section(config, &source->sections[i], problem);
+	}
+	if (ok && check_complete(config, problem) && build_routes(config, source, problem)) {
+		return config;
+	}
+	config_destroy(config);
+	return NULL;
+}

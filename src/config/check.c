@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the table of keys cannot say about the top level, listeners and pools. Asks the system for
+ * users and groups and for nothing else: whether a program, a directory or an address is there
+ * shows when it is used. Called by build.c, which has filled the record from the table.
+ */
+#include "config/check.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "config/config.h"
+#include "config/endpoint.h"
+#include "config/problem.h"
+#include "config/values.h"
+
+enum { POOL_NAME_MAX = 64 };
+
+static bool fail_memory(struct problem *problem)
+{
+	return problem_set(problem, 0, "out of memory");
+}
+
+static unsigned line_of(const struct check *target, const char *key)
+{
+	unsigned line = source_get(target->section, key)->line;
+	return line > 0 ? line : target->section->line;
+}
+
+bool check_top(struct check *target, struct config *config)
+{
+	const char *why = NULL;
+	if (config->control == NULL) {
+		config->control = strdup(config_default_control());
+		return config->control != NULL || fail_memory(target->problem);
+	}
+	return endpoint_is_path(config->control, &why) ||
+	       problem_set(target->problem, line_of(target, "control"), "control = \"%.80s\" %s",
+			   config->control, why);
+}
+
+static bool check_unused(struct check *target, const struct config *config,
+			 const struct config_listener *listener)
+{
+	const char *path = listener->address.ss_family != AF_UNIX
+				   ? ""
+				   : ((const struct sockaddr_un *)&listener->address)->sun_path;
+	if (strcmp(path, config->control) == 0) {
+		return problem_set(target->problem, target->section->line,
+				   "%sthis is the path of the control socket", target->label);
+	}
+	for (const struct config_listener *other = config->listeners; other < listener; other++) {
+		if (endpoint_equals(&other->address, &listener->address)) {
+			return problem_set(target->problem, target->section->line,
+					   "%slisten \"%.80s\" has the same address already",
+					   target->label, other->name);
+		}
+	}
+	return true;
+}
+
+bool check_listener(struct check *target, struct config *config)
+{
+	struct config_listener *listener = target->record;
+	const struct source_section *section = target->section;
+	const char *why = NULL;
+	listener->name = strdup(section->title);
+	if (listener->name == NULL) {
+		return fail_memory(target->problem);
+	}
+	if (!endpoint_parse(section->title, &listener->address, &listener->address_len, &why)) {
+		return problem_set(target->problem, section->line, "listen \"%.80s\" %s",
+				   section->title, why);
+	}
+	if (source_get(section, "mode")->words != NULL && listener->address.ss_family != AF_UNIX) {
+		return problem_set(target->problem, line_of(target, "mode"),
+				   "%smode is for Unix sockets; this is none", target->label);
+	}
+	if (listener->health != NULL && !values_is_url_path(listener->health)) {
+		return problem_set(target->problem, line_of(target, "health"),
+				   "%shealth = \"%.80s\" is not a path as in \"/healthz\"",
+				   target->label, listener->health);
+	}
+	return check_unused(target, config, listener);
+}
+
+/* Names stand in log lines and on command lines: nothing there should need quotes. */
+static bool is_pool_name(const char *name)
+{
+	size_t len = 0;
+	while (isalnum((unsigned char)name[len]) ||
+	       (name[len] != '\0' && strchr("_.-", name[len]))) {
+		len++;
+	}
+	return len > 0 && len <= POOL_NAME_MAX && name[len] == '\0' && name[0] != '-';
+}
+
+static bool check_environment(struct check *target, char *const *environment)
+{
+	for (size_t i = 0; environment[i] != NULL; i++) {
+		if (!values_is_assignment(environment[i])) {
+			return problem_set(target->problem, line_of(target, "environment"),
+					   "%senvironment has \"%.80s\": it must be NAME=VALUE",
+					   target->label, environment[i]);
+		}
+		size_t len = strcspn(environment[i], "=") + 1;
+		for (size_t j = 0; j < i; j++) {
+			if (strncmp(environment[i], environment[j], len) == 0) {
+				return problem_set(target->problem, line_of(target, "environment"),
+						   "%senvironment sets %.*s twice", target->label,
+						   (int)len - 1, environment[i]);
+			}
+		}
+	}
+	return true;
+}
+
+static bool check_account(struct check *target, const char *key, const char *name, bool is_there)
+{
+	return name == NULL || is_there ||
+	       problem_set(target->problem, line_of(target, key), "%sthere is no %s \"%.80s\"%s%s",
+			   target->label, key, name, errno == 0 ? "" : ": ",
+			   errno == 0 ? "" : strerror(errno));
+}
+
+static bool check_accounts(struct check *target, const struct config_pool *pool)
+{
+	/* Where it knows no such name the library leaves errno as it was, or says ENOENT. */
+	errno = 0;
+	bool has_user = pool->user == NULL || getpwnam(pool->user) != NULL;
+	errno = errno == ENOENT ? 0 : errno;
+	if (!check_account(target, "user", pool->user, has_user)) {
+		return false;
+	}
+	errno = 0;
+	bool has_group = pool->group == NULL || getgrnam(pool->group) != NULL;
+	errno = errno == ENOENT ? 0 : errno;
+	return check_account(target, "group", pool->group, has_group);
+}
+
+bool check_pool(struct check *target)
+{
+	struct config_pool *pool = target->record;
+	const struct source_section *section = target->section;
+	pool->name = strdup(section->title);
+	if (pool->name == NULL) {
+		return fail_memory(target->problem);
+	}
+	if (!is_pool_name(section->title)) {
+		return problem_set(
+			target->problem, section->line,
+			"pool \"%.80s\": a name is 1 to %d letters, digits, '_', '.', '-', "
+			"without '-' in front",
+			section->title, POOL_NAME_MAX);
+	}
+	if (pool->command[0] == NULL || pool->command[0][0] == '\0') {
+		return problem_set(target->problem, line_of(target, "command"),
+				   "%scommand is missing: which program are its children? As in "
+				   "command = {\"program\", \"argument\"}",
+				   target->label);
+	}
+	return check_environment(target, pool->environment) && check_accounts(target, pool);
+}

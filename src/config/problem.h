@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is wrong with a configuration: the first problem wins and becomes "FILE:LINE: sentence".
+ */
+#ifndef BATON_PROBLEM_H
+#define BATON_PROBLEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct problem {
+	const char *name; /* of the file, for the message; borrowed */
+	char *text;       /* CONFIG_ERROR_BYTES of the caller's; "" as long as all is well */
+};
+
+/*
+ * Writes the sentence, unless there is one already; line 0 means that no line applies. Control
+ * characters become '?', so that the message stays one line. Always returns false, for
+ * `return problem_set(...)`.
+ */
+bool problem_set(struct problem *, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Fills hint with ` (did you mean "chat"?)` when one of the names is within two slips of word,
+ * with "" otherwise. Returns hint.
+ */
+enum { PROBLEM_HINT_BYTES = 96 };
+const char *problem_hint(const char *word, const char *const *names, size_t count,
+			 char hint[PROBLEM_HINT_BYTES]);
+
+#endif

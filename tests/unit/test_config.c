@@ -1,0 +1,734 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration as its callers see it: texts and the exact sentence that refuses them, texts
+ * and the fields that come of them, and docs/configuration.md against the table of keys.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "config/keys.h"
+#include "config/values.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+#define LISTEN "listen \"127.0.0.1:0\" {}\n"
+#define POOL   "pool \"chat\" { command = {\"chat\"} }\n"
+#define ROUTE  "route \"/\" { pool = \"chat\" }\n"
+
+/* Ends of sentences that many rows share. */
+#define NEEDS_QUOTES                                                      \
+	": what holds more than letters, digits, '_', '.' and '-' needs " \
+	"quotes, and nothing ends with ';'"
+#define BAD_ESCAPE " is not known between double quotes (\\\\, \\\", \\$, \\n and \\t are)"
+#define NOT_AN_ADDRESS                                           \
+	" is not an address: write it like \"127.0.0.1:8080\", " \
+	"\"[::1]:8080\", \"*:8080\" or \"unix:/run/baton.sock\" (names are not looked up)"
+#define NO_COMMAND                                                           \
+	"command is missing: which program are its children? As in command " \
+	"= {\"program\", \"argument\"}"
+#define BAD_NAME                                                             \
+	" a name is 1 to 64 letters, digits, '_', '.', '-', without '-' in " \
+	"front"
+#define NOT_A_HOST                                                      \
+	" is not a host (a name or an address, no scheme, no port, no " \
+	"'*'); a path alone begins with '/'"
+#define NOT_WHOLE "digits alone, no zero in front)"
+#define NOT_A_DURATION                                                      \
+	" is not a duration: a whole number and its unit, as in \"50ms\", " \
+	"\"5s\", \"2m\" or \"1h\""
+#define NOT_A_SIZE                                                           \
+	" is not a size: a whole number of bytes, or with k, M or G behind " \
+	"it, as in \"64k\""
+#define NEEDS_PORT  " needs a port from 0 to 65535 at the end (0: any free one)"
+#define NO_LISTENER "there is no listener; add one, as in: listen \"127.0.0.1:8080\" {}"
+
+struct row {
+	const char *text;
+	const char *error; /* without "f:" in front */
+};
+
+static void check_refused(const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char error[CONFIG_ERROR_BYTES];
+		char expected[CONFIG_ERROR_BYTES];
+		snprintf(expected, sizeof(expected), "f:%s", rows[i].error);
+		struct config *config = config_parse("f", rows[i].text, error);
+		if (config != NULL || strcmp(error, expected) != 0) {
+			print_error("row %zu: %s\n", i, rows[i].text);
+		}
+		assert_null(config);
+		assert_string_equal(error, expected);
+	}
+}
+
+static struct config *parse(const char *text)
+{
+	char error[CONFIG_ERROR_BYTES];
+	struct config *config = config_parse("f", text, error);
+	if (config == NULL) {
+		print_error("%s\n", error);
+	}
+	assert_non_null(config);
+	return config;
+}
+
+static void test_config_refuses_broken_grammar(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{LISTEN POOL ROUTE "\n/* never\n closed",
+		 "5: the comment that begins here is never closed"},
+		{LISTEN POOL "route \"/\" {\n pool = \"chat\"\n",
+		 "3: the '{' that stands here is never closed"},
+		{LISTEN "pool \"chat\" { command = {\"a\"\n}\n",
+		 "2: the '{' that stands here is never closed"},
+		{LISTEN "pool \"chat\" { command = {\"a\"\n",
+		 "2: the '{' that stands here is never closed"},
+		{"\n}\n", "2: '}' closes nothing"},
+		{LISTEN "pool \"a { }\n" ROUTE,
+		 "2: the text that begins with \" is not closed on its line"},
+		{LISTEN "pool 'a { }\n" ROUTE,
+		 "2: the text that begins with ' is not closed on its line"},
+		{"control = 'a\\", "1: the text that begins with ' is not closed on its line"},
+		{"control = \"a\\", "1: \\ " BAD_ESCAPE},
+		{"control = \"a\\0b\"", "1: \\0" BAD_ESCAPE},
+		{"control = \"a\\x00b\"", "1: \\x" BAD_ESCAPE},
+		{"control = ", "1: control = needs a value"},
+		{"limits { connections = }", "1: connections = needs a value"},
+		{"control", "1: control needs '=' and a value"},
+		{"pool \"a\"", "1: pool needs a '{' here"},
+		{"pool { }", "1: pool needs a title before its '{'"},
+		{"limits { connections 5 }", "1: connections needs '=' and a value"},
+		{"\nlimits { connections = 5; }", "2: unexpected ';'" NEEDS_QUOTES},
+		{"listen 127.0.0.1:80 {}", "1: unexpected ':'" NEEDS_QUOTES},
+		{"limits { connections = * }", "1: unexpected '*'" NEEDS_QUOTES},
+		{"limits { connections += 5 }", "1: unexpected '+'" NEEDS_QUOTES},
+		{"\xef\xbb\xbf" LISTEN, "1: unexpected byte 0xef outside quotes"},
+		{"\"control\" = x", "1: '=' needs a key before it, without quotes"},
+		{"limits { limits { } }", "1: '{' within a section that line 1 opened"},
+		{"pool \"a\" { command = { { } } }", "1: '{' within a list that line 1 opened"},
+		{"limits { connections = {5} }", "1: unexpected '{'"},
+		{"include(\"f\")", "1: unexpected '('" NEEDS_QUOTES},
+		{"include \"f\"", "1: unknown key \"include\""},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_unknown_words(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"\n\ncontrl = \"/x\"", "3: unknown key \"contrl\" (did you mean \"control\"?)"},
+		{"/* one\n two */ pol \"a\" {}", "2: unknown key \"pol\" (did you mean \"pool\"?)"},
+		{"pool \"a\" {\n\n childrn = 2 }",
+		 "3: pool \"a\": unknown key \"childrn\" (did you mean \"children\"?)"},
+		{"limits { # }\n rate = 5 }", "2: limits: unknown key \"rate\""},
+		{"route \"/\" { command = {\"x\"} }", "1: route \"/\": unknown key \"command\""},
+		{"__end = true", "1: unknown key \"__end\""},
+		{"Control = \"/x\"", "1: unknown key \"Control\" (did you mean \"control\"?)"},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_what_stands_twice(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"control = \"/a\"\ncontrol = \"/a\"",
+		 "2: control is set a second time (first at line 1)"},
+		{"control = \"/a\"\n" LISTEN "control = \"/a\"",
+		 "3: control is set a second time (first at line 1)"},
+		{"pool \"a\" { children = 2\n children = 2 }",
+		 "2: children is set a second time (first at line 1)"},
+		{"pool \"a\" { command = {\"x\"}\n command = {\"y\"} }",
+		 "2: command is set a second time (first at line 1)"},
+		{"pool \"a\" { command = {\"x\"}\n command = {} }",
+		 "2: command is set a second time (first at line 1)"},
+		{"pool \"a\" { command = \"x\"\n command = \"x\" }",
+		 "2: command is set a second time (first at line 1)"},
+		{"limits { }\nlimits { }", "2: limits stands here a second time (first at line 1)"},
+		{POOL "\n" POOL, "3: pool \"chat\" stands here a second time (first at line 1)"},
+		{LISTEN LISTEN,
+		 "2: listen \"127.0.0.1:0\" stands here a second time (first at line 1)"},
+		{ROUTE ROUTE, "2: route \"/\" stands here a second time (first at line 1)"},
+		{"listen \"127.0.0.1:80\" {}\nlisten '127.0.0.1:80' {}",
+		 "2: listen \"127.0.0.1:80\" stands here a second time (first at line 1)"},
+		{"listen \"*:80\" {}\nlisten \"0.0.0.0:80\" {}",
+		 "2: listen \"0.0.0.0:80\": listen \"*:80\" has the same address already"},
+		{"listen \"[::1]:80\" {}\nlisten \"[0::1]:80\" {}",
+		 "2: listen \"[0::1]:80\": listen \"[::1]:80\" has the same address already"},
+		{"control = \"/s\"\nlisten \"unix:/s\" {}",
+		 "2: listen \"unix:/s\": this is the path of the control socket"},
+		{LISTEN POOL "route \"a.b/x\" { pool = chat }\nroute \"A.b/x\" { pool = chat }",
+		 "4: route \"A.b/x\" is the same as route \"a.b/x\""},
+		{"pool \"a\" { command = {x}\n environment = {\"A=1\", \"A=2\"} }",
+		 "2: pool \"a\": environment sets A twice"},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_bad_values_and_names_the_range(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"\npool \"chat\" {\n children = 0 }",
+		 "3: pool \"chat\": children = 0 is out of range (1 to 1000)"},
+		{"pool \"chat\" { children = 1001 }",
+		 "1: pool \"chat\": children = 1001 is out of range (1 to 1000)"},
+		{"pool \"chat\" { children = 010 }",
+		 "1: pool \"chat\": children = 010 is not a whole number (1 to 1000, " NOT_WHOLE},
+		{"pool \"chat\" { children = -1 }",
+		 "1: pool \"chat\": children = -1 is not a whole number (1 to 1000, " NOT_WHOLE},
+		{"pool \"chat\" { children = \"\" }",
+		 "1: pool \"chat\": children =  is not a whole number (1 to 1000, " NOT_WHOLE},
+		{"limits { connections = 99999999999999999999 }",
+		 "1: limits: connections = 99999999999999999999 is not a whole number (1 to "
+		 "1000000, " NOT_WHOLE},
+		{"limits { connections = 1000001 }",
+		 "1: limits: connections = 1000001 is out of range (1 to 1000000)"},
+		{"limits {\n head_limit = \"32k\" }",
+		 "2: limits: head_limit = \"32k\" is out of range (1k to 16k)"},
+		{"limits { head_limit = \"1023\" }",
+		 "1: limits: head_limit = \"1023\" is out of range (1k to 16k)"},
+		{"limits { head_limit = \"16K\" }", "1: limits: head_limit = \"16K\"" NOT_A_SIZE},
+		{"limits { head_timeout = \"0s\" }",
+		 "1: limits: head_timeout = \"0s\" is out of range (1ms to 5m)"},
+		{"limits { head_timeout = 5 }", "1: limits: head_timeout = \"5\"" NOT_A_DURATION},
+		{"pool \"a\" { drain_timeout = 25h }",
+		 "1: pool \"a\": drain_timeout = \"25h\" is out of range (0ms to 24h)"},
+		{"pool \"a\" { send_limit = 2G }",
+		 "1: pool \"a\": send_limit = \"2G\" is out of range (1 to 1G)"},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_every_key_beyond_its_range(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < keys_table_len; i++) {
+		const struct keys_entry *key = &keys_table[i];
+		if (key->kind > KEYS_SIZE) {
+			continue;
+		}
+		const char *unit = key->kind == KEYS_DURATION ? "ms" : "";
+		const char *title = key->section == KEYS_POOL ? "\"a\"" : "";
+		const uint64_t values[] = {key->min, key->max, key->max + 1, key->min - 1};
+		for (size_t j = 0; j < (key->min > 0 ? 4 : 3); j++) {
+			char text[128], error[CONFIG_ERROR_BYTES];
+			snprintf(text, sizeof(text), "%s %s { %s = %llu%s }",
+				 keys_section_name(key->section), title, key->name,
+				 (unsigned long long)values[j], unit);
+			assert_null(config_parse("f", text, error));
+			bool is_out = strstr(error, "is out of range") != NULL;
+			if (is_out != (j >= 2)) {
+				print_error("row %zu: %s: %s\n", i, text, error);
+			}
+			assert_int_equal(is_out, j >= 2);
+		}
+	}
+}
+
+static void test_config_says_what_is_missing(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"", " " NO_LISTENER},
+		{"\n# nothing\n", " " NO_LISTENER},
+		{LISTEN,
+		 " there is no pool; add one, as in: pool \"chat\" { command = {\"baton-chat\"} }"},
+		{LISTEN POOL,
+		 " there is no route; add one, as in: route \"/\" { pool = \"chat\" }"},
+		{LISTEN "pool \"a\" {}", "2: pool \"a\": " NO_COMMAND},
+		{"pool \"a\" {\n command = {} }", "2: pool \"a\": " NO_COMMAND},
+		{"pool \"a\" {\n command = {\"\", \"x\"} }", "2: pool \"a\": " NO_COMMAND},
+		{LISTEN POOL "route \"/x\" {}",
+		 "3: route \"/x\": pool is missing: which pool serves it?"},
+		{"control = \"\"", "1: control is empty: leave it out or fill it in"},
+		{"pool \"a\" { command = {x} directory = \"\" }",
+		 "1: pool \"a\": directory is empty: leave it out or fill it in"},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_bad_listeners(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"listen \"localhost:80\" {}", "1: listen \"localhost:80\"" NOT_AN_ADDRESS},
+		{"listen \"127.0.0.1\" {}", "1: listen \"127.0.0.1\"" NOT_AN_ADDRESS},
+		{"listen \"127.0.0.1:65536\" {}", "1: listen \"127.0.0.1:65536\"" NEEDS_PORT},
+		{"listen \"unix:\" {}",
+		 "1: listen \"unix:\" needs an absolute path (one that begins with '/')"},
+		{"listen \"unix:run/x\" {}",
+		 "1: listen \"unix:run/x\" needs an absolute path (one that begins with '/')"},
+		{"listen \"127.0.0.1:80\" {\n mode = \"0660\" }",
+		 "2: listen \"127.0.0.1:80\": mode is for Unix sockets; this is none"},
+		{"listen \"unix:/x\" { mode = \"999\" }",
+		 "1: listen \"unix:/x\": mode = \"999\" is not a mode: three octal digits, "
+		 "as in \"0660\""},
+		{"listen \"127.0.0.1:80\" { health = \"healthz\" }",
+		 "1: listen \"127.0.0.1:80\": health = \"healthz\" is not a path as in "
+		 "\"/healthz\""},
+		{"control = \"x.sock\"",
+		 "1: control = \"x.sock\" needs an absolute path (one that begins with '/')"},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_bad_pools(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"pool \"\" { command = {x} }", "1: pool \"\":" BAD_NAME},
+		{"pool \"a b\" { command = {x} }", "1: pool \"a b\":" BAD_NAME},
+		{"pool \"a\\nb\" { command = {x} }", "1: pool \"a?b\":" BAD_NAME},
+		{"pool \"a\" { command = {x} environment = {\"A\"} }",
+		 "1: pool \"a\": environment has \"A\": it must be NAME=VALUE"},
+		{"pool \"a\" { command = {x}\n user = \"no-such-user\" }",
+		 "2: pool \"a\": there is no user \"no-such-user\""},
+		{"pool \"a\" { command = {x}\n group = \"no-such-group\" }",
+		 "2: pool \"a\": there is no group \"no-such-group\""},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_bad_routes(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{LISTEN POOL "route \"/x\" {\n pool = \"chta\" }",
+		 "4: route \"/x\" names pool \"chta\"; there is no such pool (did you mean "
+		 "\"chat\"?)"},
+		{LISTEN POOL "route \"/x\" { pool = \"files\" }",
+		 "3: route \"/x\" names pool \"files\"; there is no such pool"},
+		{LISTEN POOL "route \"chat\" { pool = \"chat\" }",
+		 "3: route \"chat\" has no path: write \"/path\" or \"host/path\" (\"/\" is "
+		 "all paths)"},
+		{LISTEN POOL "route \"/chat/\" { pool = \"chat\" }",
+		 "3: route \"/chat/\" ends with '/': leave it out; "
+		 "\"/chat\" covers itself and all that is below it"},
+		{LISTEN POOL "route \"/a?b\" { pool = \"chat\" }",
+		 "3: route \"/a?b\": the path holds a character that a URL's path does not "
+		 "(no query, "
+		 "no spaces; others as %XX)"},
+		{LISTEN POOL "route \"/%7Ea\" { pool = \"chat\" }",
+		 "3: route \"/%7Ea\": letters, digits, '-', '.', '_' and '~' are written "
+		 "plain, not as %XX"},
+		{LISTEN POOL "route \"a.b:80/x\" { pool = \"chat\" }",
+		 "3: route \"a.b:80/x\": \"a.b:80\"" NOT_A_HOST},
+		{LISTEN POOL "route \"*.b/x\" { pool = \"chat\" }",
+		 "3: route \"*.b/x\": \"*.b\"" NOT_A_HOST},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n hash = \"room\" }",
+		 "4: route \"/\": hash = \"room\" is none of "
+		 "\"ip\", \"path\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\""},
+		{LISTEN POOL
+		 "route \"/\" { pool = \"chat\"\n origins = {\"https://a\", \"example.org\"} }",
+		 "4: route \"/\": origin \"example.org\" is neither \"*\" nor "
+		 "scheme://host[:port], "
+		 "as in \"https://example.org\""},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n listen = {\"127.0.0.1:1\"} }",
+		 "4: route \"/\" names listen \"127.0.0.1:1\"; there is no such listen "
+		 "(did you mean \"127.0.0.1:0\"?)"},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n listen = {} }",
+		 "4: route \"/\": listen is empty: nobody could reach the route"},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_replaces_variables_and_refuses_unset_ones(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"\ncontrol = \"/x/${BATON_TEST_UNSET}\"",
+		 "2: the environment has no variable \"BATON_TEST_UNSET\" (write "
+		 "${BATON_TEST_UNSET:-} "
+		 "where it may be missing)"},
+		{"control = \"/${}\"",
+		 "1: the environment has no variable \"\" (write ${:-} where it may be missing)"},
+		{"control = \"/${A:b:-c}\"",
+		 "1: the environment has no variable \"A:b:-c\" (write ${A:b:-c:-} where it "
+		 "may be missing)"},
+		{"control = \"/${A\" }",
+		 "1: \"${\" without its '}' (write \\${ for the characters alone)"},
+		{"control = ${HOME}", "1: unexpected '$'" NEEDS_QUOTES},
+	};
+	unsetenv("BATON_TEST_UNSET");
+	check_refused(rows, LENGTH(rows));
+	setenv("BATON_TEST_SET", "/run/b", 1);
+	struct config *config = parse(
+		"control = \"${BATON_TEST_SET}/${BATON_TEST_UNSET:-c}.sock\"\n" LISTEN POOL ROUTE);
+	assert_string_equal(config->control, "/run/b/c.sock");
+	config_destroy(config);
+	config = parse("control = '/${BATON_TEST_UNSET}'\n" LISTEN POOL ROUTE);
+	assert_string_equal(config->control, "/${BATON_TEST_UNSET}");
+	config_destroy(config);
+	config = parse("control = \"/\\${BATON_TEST_UNSET}\"\n" LISTEN POOL ROUTE);
+	assert_string_equal(config->control, "/${BATON_TEST_UNSET}");
+	config_destroy(config);
+	unsetenv("BATON_TEST_SET");
+}
+
+static void test_config_gives_defaults(void **state)
+{
+	(void)state;
+	struct config *config = parse(LISTEN POOL ROUTE);
+	assert_string_equal(config->control, config_default_control());
+	assert_int_equal(config->max_connections, 100000);
+	assert_int_equal(config->head_timeout_ms, 5000);
+	assert_int_equal(config->head_limit_bytes, 16384);
+	assert_int_equal(config->linger_timeout_ms, 2000);
+	assert_int_equal(config->listener_count, 1);
+	assert_string_equal(config->listeners[0].name, "127.0.0.1:0");
+	assert_int_equal(config->listeners[0].mode, 0660);
+	assert_null(config->listeners[0].health);
+	assert_int_equal(config->pool_count, 1);
+	const struct config_pool *pool = &config->pools[0];
+	assert_string_equal(pool->name, "chat");
+	assert_string_equal(pool->command[0], "chat");
+	assert_null(pool->command[1]);
+	assert_int_equal(pool->children, 2);
+	assert_int_equal(pool->capacity, 15000);
+	assert_int_equal(pool->queue, 1000);
+	assert_int_equal(pool->queue_timeout_ms, 5000);
+	assert_int_equal(pool->start_timeout_ms, 10000);
+	assert_int_equal(pool->offer_timeout_ms, 50);
+	assert_int_equal(pool->handover_timeout_ms, 5000);
+	assert_int_equal(pool->ping_interval_ms, 5000);
+	assert_int_equal(pool->ping_timeout_ms, 20000);
+	assert_int_equal(pool->drain_timeout_ms, 30000);
+	assert_int_equal(pool->stop_timeout_ms, 5000);
+	assert_int_equal(pool->message_limit_bytes, 1048576);
+	assert_int_equal(pool->send_limit_bytes, 1048576);
+	assert_null(pool->directory);
+	assert_null(pool->user);
+	assert_null(pool->group);
+	assert_null(pool->environment[0]);
+	const struct config_route *route = &config->routes[0];
+	assert_string_equal(route->name, "/");
+	assert_null(route->host);
+	assert_string_equal(route->path, "/");
+	assert_int_equal(route->pool, 0);
+	assert_int_equal(route->hash, CONFIG_HASH_NONE);
+	assert_null(route->hash_key);
+	assert_int_equal(route->origin_count, 0);
+	assert_null(route->origins[0]);
+	assert_true(route->listeners[0]);
+	config_destroy(config);
+}
+
+static void test_config_reads_what_is_written(void **state)
+{
+	(void)state;
+	struct config *config =
+		parse("control = \"/run/c.sock\" // where\n"
+		      "limits { connections = 7 head_timeout = \"1m\" head_limit = 2k "
+		      "linger_timeout = 10ms }\r\n"
+		      "/* two\n * lines */ listen \"127.0.0.1:8080\" { health = \"/healthz\" } /* "
+		      "one */\n"
+		      "listen \"unix:/run/w.sock\" { mode = 0600 }\n"
+		      "pool \"a\" { command = {\"a\"} }\n"
+		      "pool \"b\" { command = {\"b\", \"x y\", \"\",} children = 3 capacity = 4 "
+		      "queue = 0\n"
+		      "  drain_timeout = \"0s\" message_limit = \"64k\" directory = '/srv/#x' "
+		      "user = root\n"
+		      "  group = root environment = {\"A=b\", \"C=\"} }\n"
+		      "route \"Example.ORG/chat\" { pool = b hash = \"query:room\"\n"
+		      "  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"} }\n");
+	assert_string_equal(config->control, "/run/c.sock");
+	assert_int_equal(config->max_connections, 7);
+	assert_int_equal(config->head_timeout_ms, 60000);
+	assert_int_equal(config->head_limit_bytes, 2048);
+	assert_int_equal(config->linger_timeout_ms, 10);
+	assert_int_equal(config->listener_count, 2);
+	assert_string_equal(config->listeners[0].health, "/healthz");
+	assert_int_equal(ntohs(((struct sockaddr_in *)&config->listeners[0].address)->sin_port),
+			 8080);
+	assert_int_equal(config->listeners[1].mode, 0600);
+	assert_int_equal(config->pool_count, 2);
+	const struct config_pool *pool = &config->pools[1];
+	assert_string_equal(pool->command[1], "x y");
+	assert_string_equal(pool->command[2], "");
+	assert_null(pool->command[3]);
+	assert_int_equal(pool->children, 3);
+	assert_int_equal(pool->capacity, 4);
+	assert_int_equal(pool->queue, 0);
+	assert_int_equal(pool->drain_timeout_ms, 0);
+	assert_int_equal(pool->message_limit_bytes, 65536);
+	assert_string_equal(pool->directory, "/srv/#x");
+	assert_string_equal(pool->user, "root");
+	assert_string_equal(pool->environment[1], "C=");
+	assert_null(pool->environment[2]);
+	const struct config_route *route = &config->routes[0];
+	assert_string_equal(route->name, "Example.ORG/chat");
+	assert_string_equal(route->host, "example.org");
+	assert_string_equal(route->path, "/chat");
+	assert_int_equal(route->pool, 1);
+	assert_int_equal(route->hash, CONFIG_HASH_QUERY);
+	assert_string_equal(route->hash_key, "room");
+	assert_int_equal(route->origin_count, 2);
+	assert_string_equal(route->origins[1], "*");
+	assert_false(route->listeners[0]);
+	assert_true(route->listeners[1]);
+	config_destroy(config);
+}
+
+static void test_config_sorts_routes_in_matching_order(void **state)
+{
+	(void)state;
+	static const char *const expected[] = {"a/long",  "b/long", "b/x",   "a/",
+					       "/chat/x", "/chat",  "/file", "/"};
+	struct config *config = parse(
+		LISTEN POOL "route \"/\" { pool = chat } route \"/chat\" { pool = chat }\n"
+			    "route \"a/long\" { pool = chat } route \"b/x\" { pool = chat }\n"
+			    "route \"/chat/x\" { pool = chat } route \"a/\" { pool = chat }\n"
+			    "route \"b/long\" { pool = chat } route \"/file\" { pool = chat }\n");
+	assert_int_equal(config->route_count, LENGTH(expected));
+	for (size_t i = 0; i < LENGTH(expected); i++) {
+		assert_string_equal(config->routes[i].name, expected[i]);
+	}
+	config_destroy(config);
+}
+
+static void test_config_parses_again_after_every_truncation(void **state)
+{
+	(void)state;
+	static const char whole[] =
+		"control = \"/c\" # x\n/* y */ limits { connections = 5 }\n" LISTEN
+		"pool 'chat' { command = {\"a\\\"\", 'b'} }\n" ROUTE;
+	char text[sizeof(whole)], error[CONFIG_ERROR_BYTES];
+	for (size_t len = 0; len < sizeof(whole) - 2; len++) {
+		memcpy(text, whole, len);
+		text[len] = '\0';
+		struct config *config = config_parse("f", text, error);
+		if (config != NULL) {
+			print_error("row %zu: %s\n", len, text);
+		}
+		assert_null(config);
+		assert_true(strncmp(error, "f:", 2) == 0);
+		/* A reload after a broken one: libconfuse's lexer is one for the process. */
+		config_destroy(parse(whole));
+	}
+}
+
+static void test_config_survives_every_byte_in_every_place(void **state)
+{
+	(void)state;
+	static const char whole[] =
+		"control='/c'\nlisten\"*:0\"{}pool\"a\"{command={b}}route\"/\"{pool=a}";
+	static const char bytes[] = "\"'{}=,;#/*$\\\n x0\x01\xff";
+	char text[sizeof(whole)], error[CONFIG_ERROR_BYTES];
+	for (size_t at = 0; at < sizeof(whole) - 1; at++) {
+		for (size_t i = 0; i < sizeof(bytes) - 1; i++) {
+			memcpy(text, whole, sizeof(whole));
+			text[at] = bytes[i];
+			struct config *config = config_parse("f", text, error);
+			assert_true(config != NULL || error[0] != '\0');
+			config_destroy(config);
+		}
+	}
+	config_destroy(parse(whole));
+}
+
+static void check_file(const char *content, size_t len, const char *expected)
+{
+	char path[] = "/tmp/baton-test-XXXXXX", error[CONFIG_ERROR_BYTES], line[CONFIG_ERROR_BYTES];
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, len), len);
+	close(fd);
+	struct config *config = config_load(path, error);
+	unlink(path);
+	snprintf(line, sizeof(line), "%s:%s", path, expected != NULL ? expected : "");
+	if (expected == NULL) {
+		assert_non_null(config);
+	} else {
+		assert_null(config);
+		assert_string_equal(error, line);
+	}
+	config_destroy(config);
+}
+
+static void test_config_load_reads_files_and_says_why_not(void **state)
+{
+	(void)state;
+	char error[CONFIG_ERROR_BYTES];
+	static const char good[] = LISTEN POOL ROUTE;
+	static const char nul[] = "control = \"/a\"\n\0\n" LISTEN POOL ROUTE;
+	check_file(good, sizeof(good) - 1, NULL);
+	check_file(nul, sizeof(nul) - 1, "2: a NUL byte: this is not a text file");
+	char *large = malloc(1048577);
+	assert_non_null(large);
+	memset(large, '\n', 1048577);
+	memcpy(large, good, sizeof(good) - 1);
+	check_file(large, 1048576, NULL);
+	check_file(large, 1048577, " is larger than 1 MiB: this is no configuration");
+	free(large);
+	assert_null(config_load("/nonexistent/x", error));
+	assert_string_equal(
+		error, "/nonexistent/x: cannot read the configuration: No such file or directory");
+	assert_null(config_load("/", error));
+	assert_string_equal(error, "/: cannot read the configuration: Is a directory");
+}
+
+static void test_config_from_child_makes_the_smallest_configuration(void **state)
+{
+	(void)state;
+	char error[CONFIG_ERROR_BYTES];
+	struct config *config = config_from_child("127.0.0.1", 8080, "./c 'a b' $HOME", error);
+	assert_non_null(config);
+	assert_string_equal(config->listeners[0].name, "127.0.0.1:8080");
+	assert_string_equal(config->pools[0].name, "child");
+	assert_int_equal(config->pools[0].children, 2);
+	assert_string_equal(config->pools[0].command[1], "a b");
+	assert_string_equal(config->pools[0].command[2], "$HOME");
+	assert_string_equal(config->routes[0].path, "/");
+	assert_true(config->routes[0].listeners[0]);
+	config_destroy(config);
+	config = config_from_child("::1", 0, "c", error);
+	assert_non_null(config);
+	assert_string_equal(config->listeners[0].name, "[::1]:0");
+	config_destroy(config);
+	assert_null(config_from_child("127.0.0.1", 80, "c 'd", error));
+	assert_string_equal(
+		error,
+		"command line: --child c 'd: a quote is not closed, or '\\' is the last character");
+	assert_null(config_from_child("localhost", 80, "c", error));
+	assert_string_equal(error, "command line: listen \"localhost:80\"" NOT_AN_ADDRESS);
+	assert_null(config_from_child("127.0.0.1", 65536, "c", error));
+	assert_string_equal(error, "command line: listen \"127.0.0.1:65536\"" NEEDS_PORT);
+	assert_null(config_from_child("127.0.0.1", 80, " ", error));
+	assert_string_equal(error, "command line: pool \"child\": " NO_COMMAND);
+}
+
+static char *read_docs(void)
+{
+	char *text = calloc(1, 65536);
+	FILE *file = fopen(BATON_DOCS_DIR "/configuration.md", "r");
+	assert_non_null(file);
+	assert_non_null(text);
+	size_t len = fread(text, 1, 65535, file);
+	fclose(file);
+	assert_in_range(len, 1, 65534);
+	return text;
+}
+
+/* Copies the row "| `name` | ... |" that stands under the heading of that section. */
+static void find_row(const char *docs, const struct keys_entry *key, char row[1024])
+{
+	char heading[64], start[64];
+	const char *name = key->section == KEYS_TOP ? "Top level" : keys_section_name(key->section);
+	snprintf(heading, sizeof(heading), "\n## %s", name);
+	snprintf(start, sizeof(start), "\n| `%s` |", key->name);
+	const char *section = strstr(docs, heading);
+	if (section == NULL) {
+		print_error("no heading: %s\n", heading);
+	}
+	assert_non_null(section);
+	const char *end = strstr(section + 1, "\n## ");
+	const char *at = strstr(section, start);
+	if (at == NULL || (end != NULL && at > end)) {
+		print_error("no row: %s\n", start);
+	}
+	assert_non_null(at);
+	assert_true(end == NULL || at < end);
+	size_t len = strcspn(at + 1, "\n");
+	assert_in_range(len, 1, 1023);
+	memcpy(row, at + 1, len);
+	row[len] = '\0';
+}
+
+static void assert_row_has(const char *row, const char *part)
+{
+	if (strstr(row, part) == NULL) {
+		print_error("\"%s\" is not in: %s\n", part, row);
+	}
+	assert_non_null(strstr(row, part));
+}
+
+static void test_config_documentation_has_every_key_default_and_range(void **state)
+{
+	(void)state;
+	char *docs = read_docs();
+	for (size_t i = 0; i < keys_table_len; i++) {
+		const struct keys_entry *key = &keys_table[i];
+		char row[1024], part[128], min[VALUES_TEXT_BYTES], max[VALUES_TEXT_BYTES];
+		find_row(docs, key, row);
+		if (key->fallback != NULL) {
+			snprintf(part, sizeof(part), " | `%s` | ", key->fallback);
+			assert_row_has(row, part);
+		}
+		if (key->kind > KEYS_SIZE) {
+			continue;
+		}
+		bool is_duration = key->kind == KEYS_DURATION;
+		(is_duration ? values_write_duration : values_write_size)(key->min, min);
+		(is_duration ? values_write_duration : values_write_size)(key->max, max);
+		if (key->kind == KEYS_COUNT) {
+			snprintf(min, sizeof(min), "%llu", (unsigned long long)key->min);
+			snprintf(max, sizeof(max), "%llu", (unsigned long long)key->max);
+		}
+		snprintf(part, sizeof(part), "| %s to %s |", min, max);
+		assert_row_has(row, part);
+	}
+	free(docs);
+}
+
+static void test_config_documentation_examples_are_valid(void **state)
+{
+	(void)state;
+	char *docs = read_docs();
+	unsigned examples = 0;
+	for (char *at = strstr(docs, "\n```\n"); at != NULL; at = strstr(at, "\n```\n")) {
+		at += 5;
+		char *end = strstr(at, "\n```\n");
+		assert_non_null(end);
+		*end = '\0';
+		if (strncmp(at, "baton.conf:", 11) != 0) { /* the one that shows messages */
+			config_destroy(parse(at));
+			examples++;
+		}
+		at = end + 5;
+	}
+	assert_int_equal(examples, 2);
+	free(docs);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_config_refuses_broken_grammar),
+		cmocka_unit_test(test_config_refuses_unknown_words),
+		cmocka_unit_test(test_config_refuses_what_stands_twice),
+		cmocka_unit_test(test_config_refuses_bad_values_and_names_the_range),
+		cmocka_unit_test(test_config_refuses_every_key_beyond_its_range),
+		cmocka_unit_test(test_config_says_what_is_missing),
+		cmocka_unit_test(test_config_refuses_bad_listeners),
+		cmocka_unit_test(test_config_refuses_bad_pools),
+		cmocka_unit_test(test_config_refuses_bad_routes),
+		cmocka_unit_test(test_config_replaces_variables_and_refuses_unset_ones),
+		cmocka_unit_test(test_config_gives_defaults),
+		cmocka_unit_test(test_config_reads_what_is_written),
+		cmocka_unit_test(test_config_sorts_routes_in_matching_order),
+		cmocka_unit_test(test_config_parses_again_after_every_truncation),
+		cmocka_unit_test(test_config_survives_every_byte_in_every_place),
+		cmocka_unit_test(test_config_load_reads_files_and_says_why_not),
+		cmocka_unit_test(test_config_from_child_makes_the_smallest_configuration),
+		cmocka_unit_test(test_config_documentation_has_every_key_default_and_range),
+		cmocka_unit_test(test_config_documentation_examples_are_valid),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
