@@ -10,31 +10,31 @@ enum refusal {
 	REFUSAL_NONE,
 
 	/* the head's syntax: head.c */
-	REFUSAL_BAD_LINE,         /* 400 request line is not method SP target SP version CRLF */
-	REFUSAL_BAD_METHOD,       /* 400 method is not a token */
-	REFUSAL_BAD_TARGET,       /* 400 target is neither origin-form nor absolute-form */
-	REFUSAL_BAD_FIELD,        /* 400 field line: no colon, space before it, bad name, bad value byte */
-	REFUSAL_OBS_FOLD,         /* 400 folded field line */
-	REFUSAL_BARE_LF,          /* 400 LF without CR, or CR without LF */
-	REFUSAL_NUL,              /* 400 NUL byte */
-	REFUSAL_TARGET_TOO_LONG,  /* 414 */
-	REFUSAL_HEAD_TOO_LARGE,   /* 431 more bytes than the limit */
-	REFUSAL_TOO_MANY_FIELDS,  /* 431 */
-	REFUSAL_VERSION,          /* 505 not HTTP/1.1 */
-	REFUSAL_URGENT_DATA,      /* 400 TCP urgent data hides what follows from MSG_PEEK */
-	REFUSAL_HALF_HEAD,        /* 400 the client ended its side before the head's end */
+	REFUSAL_BAD_LINE,   /* 400 request line is not method SP target SP version CRLF */
+	REFUSAL_BAD_METHOD, /* 400 method is not a token */
+	REFUSAL_BAD_TARGET, /* 400 target is neither origin-form nor absolute-form */
+	REFUSAL_BAD_FIELD, /* 400 field line: no colon, space before it, bad name, bad value byte */
+	REFUSAL_OBS_FOLD,  /* 400 folded field line */
+	REFUSAL_BARE_LF,   /* 400 LF without CR, or CR without LF */
+	REFUSAL_NUL,       /* 400 NUL byte */
+	REFUSAL_TARGET_TOO_LONG, /* 414 */
+	REFUSAL_HEAD_TOO_LARGE,  /* 431 more bytes than the limit */
+	REFUSAL_TOO_MANY_FIELDS, /* 431 */
+	REFUSAL_VERSION,         /* 505 not HTTP/1.1 */
+	REFUSAL_URGENT_DATA,     /* 400 TCP urgent data hides what follows from MSG_PEEK */
+	REFUSAL_HALF_HEAD,       /* 400 the client ended its side before the head's end */
 
 	/* what the head asks for: request.c */
-	REFUSAL_HOST,             /* 400 Host missing, twice, malformed, or not the target's */
-	REFUSAL_FRAMING,          /* 400 Transfer-Encoding, or a Content-Length other than 0 */
-	REFUSAL_DUPLICATE,        /* 400 a field that may stand once stands twice */
-	REFUSAL_PATH,             /* 400 bad percent-encoding, dot segment, or byte outside the grammar */
-	REFUSAL_METHOD,           /* 405 an upgrade is a GET */
-	REFUSAL_NOT_UPGRADE,      /* 426 plain HTTP where only WebSocket is spoken */
-	REFUSAL_CONNECTION,       /* 400 Connection does not name Upgrade */
-	REFUSAL_KEY,              /* 400 Sec-WebSocket-Key is not base64 of 16 bytes */
-	REFUSAL_WS_VERSION,       /* 426 Sec-WebSocket-Version is not 13 */
-	REFUSAL_WS_FIELD,         /* 400 malformed Sec-WebSocket-Protocol or -Extensions */
+	REFUSAL_HOST,      /* 400 Host missing, twice, malformed, or not the target's */
+	REFUSAL_FRAMING,   /* 400 Transfer-Encoding, or a Content-Length other than 0 */
+	REFUSAL_DUPLICATE, /* 400 a field that may stand once stands twice */
+	REFUSAL_PATH,      /* 400 bad percent-encoding, dot segment, or byte outside the grammar */
+	REFUSAL_METHOD,    /* 405 an upgrade is a GET */
+	REFUSAL_NOT_UPGRADE, /* 426 plain HTTP where only WebSocket is spoken */
+	REFUSAL_CONNECTION,  /* 400 Connection does not name Upgrade */
+	REFUSAL_KEY,         /* 400 Sec-WebSocket-Key is not base64 of 16 bytes */
+	REFUSAL_WS_VERSION,  /* 426 Sec-WebSocket-Version is not 13 */
+	REFUSAL_WS_FIELD,    /* 400 malformed Sec-WebSocket-Protocol or -Extensions */
 
 	/* what we allow: origin.c, route.c, conn.c */
 	REFUSAL_ORIGIN,           /* 403 */

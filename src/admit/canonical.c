@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes the head that a native child gets, see request_write_head in request.h: what the judge
+ * saw, framed by baton, so that a child's parser never meets a stranger's framing or a stranger's
+ * word about who the client is. Values are copied as they are: head.c let no control byte in.
+ * Called by the dialects. Judges nothing itself.
+ */
+#include "admit/field_list.h"
+#include "admit/request.h"
+
+#include <assert.h>
+
+struct writer {
+	char *at;
+	size_t size, length;
+	bool overflow;
+};
+
+static void write_slice(struct writer *writer, struct slice text)
+{
+	if (writer->overflow || text.len > writer->size - writer->length) {
+		writer->overflow = true;
+		return;
+	}
+	if (text.len > 0) {
+		memcpy(writer->at + writer->length, text.at, text.len);
+		writer->length += text.len;
+	}
+}
+
+static void write_text(struct writer *writer, const char *text)
+{
+	write_slice(writer, slice_of(text));
+}
+
+static void write_field(struct writer *writer, struct slice name, struct slice value)
+{
+	write_slice(writer, name);
+	write_text(writer, ": ");
+	write_slice(writer, value);
+	write_text(writer, "\r\n");
+}
+
+/* CGI names turn '-' into '_': a child that makes them must not take one for the other. */
+static bool starts_like(struct slice name, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char byte = i < name.len ? name.at[i] : '\0';
+		byte = byte == '_' ? '-' : byte;
+		byte = byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte;
+		if (byte != text[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* For one hop only, written by baton itself, or a claim about the client; lower case. */
+static bool is_withheld(struct slice name)
+{
+	static const char *const withheld[] = {
+		"host",
+		"connection", /* RFC 9110, 7.6.1, and here to the next comment */
+		"keep-alive",
+		"proxy-connection",
+		"te",
+		"trailer",
+		"transfer-encoding",
+		"upgrade",
+		"proxy-authenticate", /* RFC 9110, 11.7: between a client and its proxy */
+		"proxy-authorization",
+		"content-length", /* 0 if it is there; says nothing, and is framing */
+		"forwarded",
+		"x-real-ip",
+	};
+	static const char claim[] = "x-forwarded-";
+	for (size_t i = 0; i < sizeof withheld / sizeof withheld[0]; i++) {
+		if (name.len == strlen(withheld[i]) && starts_like(name, withheld[i], name.len)) {
+			return true;
+		}
+	}
+	return starts_like(name, claim, sizeof claim - 1);
+}
+
+/* Does Connection name it? The judge bounds the length of that list. */
+static bool is_nominated(const struct head *head, struct slice name)
+{
+	struct field_list list = field_list_of(head, "Connection");
+	struct slice option;
+	while (field_list_next(&list, &option)) {
+		if (option.len == name.len && strncasecmp(option.at, name.at, name.len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+size_t request_write_head(const struct request *request, char *buf, size_t size)
+{
+	assert(request->is_upgrade);
+	const struct head *head = request->head;
+	struct writer writer = {.at = buf, .size = size};
+	write_text(&writer, "GET ");
+	write_slice(&writer, request->path);
+	if (request->query.at != NULL) {
+		write_text(&writer, "?");
+		write_slice(&writer, request->query);
+	}
+	write_text(&writer, " HTTP/1.1\r\n");
+	write_field(&writer, slice_of("Host"), request->host);
+	write_text(&writer, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+	for (unsigned i = 0; i < head->field_count; i++) {
+		struct slice name = head->fields[i].name;
+		if (!is_withheld(name) && !is_nominated(head, name)) {
+			write_field(&writer, name, head->fields[i].value);
+		}
+	}
+	write_text(&writer, "\r\n");
+	return writer.overflow ? 0 : writer.length;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clients from accept to hand-over: reads the head without consuming it, judges it, submits it to
+ * handover.c, or refuses and lingers. The only state machine of a connection in the gateway.
+ *
+ *	HEAD --judged--> HANDOVER --TAKEN--> (the child's; only its ledger record stays)
+ *	  |                 |
+ *	  +---refused------+-----> LINGER --end of file or linger_timeout--> (closed)
+ */
+#ifndef BATON_CONN_H
+#define BATON_CONN_H
+
+#include "pool/handover.h"
+
+#include <stdbool.h>
+
+struct config;
+struct counters;
+struct ledger;
+struct listener;
+struct record;
+struct sockaddr_storage;
+
+enum conn_state { CONN_HEAD, CONN_HANDOVER, CONN_LINGER };
+
+struct conn {
+	struct ticket ticket; /* id, the client's socket (owned here), the way to a child */
+	struct conns *conns;
+	struct conn *next_free;
+	struct record *record;
+	struct listener *listener;
+	enum conn_state state;
+	struct loop_io io;
+	struct loop_timer timer; /* HEAD: head_timeout; LINGER: linger_timeout */
+};
+
+/* All clients that no child has yet. */
+struct conns {
+	struct loop *loop;
+	const struct config *config;
+	struct ledger *ledger;
+	struct counters *counters;
+	struct pool *pools;
+	struct loop_lane head_lane, linger_lane;
+	struct conn *slots; /* one for each record of the ledger; untouched ones cost nothing */
+	struct conn *free;
+	size_t used_end, max;
+	bool is_draining;
+};
+
+/* In caller memory; borrows all. 0, or -1 with errno. */
+int conns_init(struct conns *, struct loop *, const struct config *, struct ledger *,
+	       struct counters *, struct pool *pools);
+void conns_finish(struct conns *); /* closes all */
+
+/* The events of the tickets, for handover_init; suspected is not set. */
+size_t conn_write_offer(struct ticket *, char *buf, size_t size);
+void conn_waits(struct ticket *);
+void conn_passes(struct ticket *);
+void conn_taken(struct ticket *, struct receiver *);
+void conn_failed(struct ticket *, enum refusal, int status);
+
+/* A listener_fn; the listener's data is the struct conns. */
+bool conn_accept(struct listener *, int fd, const struct sockaddr_storage *peer);
+
+#endif

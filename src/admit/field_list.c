@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Walks through a list field, see field_list.h. Empty elements are given too: Connection and
+ * Upgrade must allow them (RFC 9110, 5.6.1.2), the Sec-WebSocket fields do not. Splits at every
+ * comma: the lists that are read here have no quoted strings with one inside. For request.c
+ * and canonical.c.
+ */
+#include "admit/field_list.h"
+
+#include "admit/grammar.h"
+#include "admit/head.h"
+
+struct field_list field_list_of(const struct head *head, const char *name)
+{
+	return (struct field_list){.head = head, .name = slice_of(name)};
+}
+
+bool field_list_next(struct field_list *list, struct slice *element_r)
+{
+	while (!grammar_split(&list->rest, ',', element_r)) {
+		if (list->next_field == list->head->field_count) {
+			return false;
+		}
+		const struct head_field *field = &list->head->fields[list->next_field++];
+		if (field->name.len == list->name.len &&
+		    strncasecmp(field->name.at, list->name.at, field->name.len) == 0) {
+			list->rest = field->value;
+		}
+	}
+	return true;
+}

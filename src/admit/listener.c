@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listening sockets: see listener.h. Who comes in is conn.c's business, through the callback.
+ */
+#include "admit/listener.h"
+
+#include "address.h"
+#include "fdutil.h"
+#include "log.h"
+#include "unixsock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Without SYN cookies deferred clients that say nothing fill the backlog, and honest ones time out. */
+static bool may_defer(void)
+{
+	char value = '1';
+	int fd = open("/proc/sys/net/ipv4/tcp_syncookies", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		ssize_t got = read(fd, &value, 1);
+		value = got == 1 ? value : '1';
+		fd_close(&fd);
+	}
+	return value != '0';
+}
+
+/* Accepted sockets inherit all of these, so the hot path sets none. */
+static int set_tcp_options(int fd, int family)
+{
+	const int on = 1, timeout_ms = LISTENER_USER_TIMEOUT_MS;
+	const int defer_secs = may_defer() ? LISTENER_DEFER_SECS : 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_secs, sizeof defer_secs) != 0) {
+		return -1;
+	}
+	return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) : 0;
+}
+
+static int bind_and_listen(struct listener *listener)
+{
+	const struct config_listener *config = listener->config;
+	const struct sockaddr *address = (const struct sockaddr *)&config->address;
+	bool is_unix = address->sa_family == AF_UNIX;
+	listener->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener->fd < 0) {
+		return -1;
+	}
+	if (is_unix ? unixsock_claim((const struct sockaddr_un *)address) != 0
+		    : set_tcp_options(listener->fd, address->sa_family) != 0) {
+		return -1;
+	}
+	if (bind(listener->fd, address, config->address_len) != 0) {
+		return -1;
+	}
+	if (is_unix && chmod(((const struct sockaddr_un *)address)->sun_path, config->mode) != 0) {
+		return -1;
+	}
+	return listen(listener->fd, LISTENER_BACKLOG);
+}
+
+static void learn_name(struct listener *listener)
+{
+	struct sockaddr_storage bound;
+	socklen_t len = sizeof bound;
+	struct address address;
+	snprintf(listener->name, sizeof listener->name, "%s", listener->config->name);
+	if (getsockname(listener->fd, (struct sockaddr *)&bound, &len) != 0 ||
+	    bound.ss_family == AF_UNIX) {
+		return;
+	}
+	address_from_sockaddr(&address, &bound);
+	listener->port = address.port;
+	address_write(&address, listener->name);
+}
+
+static void handle_pause_end(struct loop_timer *timer)
+{
+	struct listener *listener = loop_owner(timer, struct listener, pause);
+	if (listener_start(listener) != 0) {
+		listener_pause(listener);
+	}
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void handle_accept(struct loop_io *io, unsigned events)
+{
+	(void)events;
+	struct listener *listener = loop_owner(io, struct listener, io);
+	for (int i = 0; i < LISTENER_ACCEPTS_A_TURN; i++) {
+		struct sockaddr_storage peer;
+		socklen_t len = sizeof peer;
+		int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (is_shortage(errno)) {
+				log_event(LOG_WARN, "accept-paused", "address=%s error=\"%s\"",
+					  listener->name, strerror(errno));
+				listener_pause(listener);
+			}
+			return; /* EAGAIN, or a client that has already left */
+		}
+		if (!listener->fn(listener, fd, &peer)) {
+			log_event(LOG_WARN, "accept-paused",
+				  "address=%s error=\"limits.connections\"", listener->name);
+			listener_pause(listener);
+			return;
+		}
+	}
+}
+
+int listener_open(struct listener *listener, struct loop *loop,
+		  const struct config_listener *config, unsigned index, listener_fn *fn, void *data)
+{
+	*listener = (struct listener){.config = config,
+				      .loop = loop,
+				      .io = {.fd = -1},
+				      .fd = -1,
+				      .index = index,
+				      .fn = fn,
+				      .data = data};
+	loop_lane_init(&listener->lane, loop, handle_pause_end);
+	if (bind_and_listen(listener) != 0) {
+		log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"", config->name,
+			  strerror(errno));
+		fd_close(&listener->fd);
+		return -1;
+	}
+	learn_name(listener);
+	log_event(LOG_INFO, "listening", "address=%s", listener->name);
+	return 0;
+}
+
+int listener_start(struct listener *listener)
+{
+	return loop_io_add(listener->loop, &listener->io, listener->fd, LOOP_READ, handle_accept);
+}
+
+void listener_pause(struct listener *listener)
+{
+	listener->pauses++;
+	loop_io_remove(listener->loop, &listener->io);
+	loop_timer_start(&listener->lane, &listener->pause, LISTENER_PAUSE_MS);
+}
+
+void listener_close(struct listener *listener)
+{
+	if (listener->fd < 0) {
+		loop_lane_finish(&listener->lane);
+		return;
+	}
+	loop_io_remove(listener->loop, &listener->io);
+	loop_lane_finish(&listener->lane);
+	fd_close(&listener->fd);
+	if (listener->config->address.ss_family == AF_UNIX) {
+		unlink(((const struct sockaddr_un *)&listener->config->address)->sun_path);
+	}
+}

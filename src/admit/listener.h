@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A listening socket: made with the options that accepted ones inherit, watched, paused when there
+ * are no descriptors left. Owns its descriptor and, on a Unix socket, the file.
+ */
+#ifndef BATON_LISTENER_H
+#define BATON_LISTENER_H
+
+#include "config/config.h"
+#include "loop/loop.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+enum {
+	LISTENER_NAME_BYTES = 128,
+	LISTENER_BACKLOG = 4096,
+	LISTENER_ACCEPTS_A_TURN = 64,     /* then children and timers get their turn */
+	LISTENER_PAUSE_MS = 100,          /* after EMFILE and its like */
+	LISTENER_USER_TIMEOUT_MS = 60000, /* TCP_USER_TIMEOUT: unacknowledged data, dead peer */
+	LISTENER_DEFER_SECS = 1, /* TCP_DEFER_ACCEPT: silent clients stay with the kernel */
+};
+
+struct listener;
+
+/* fd is the receiver's from here on, blocking, close-on-exec. False: no more for now, pause. */
+typedef bool listener_fn(struct listener *, int fd, const struct sockaddr_storage *peer);
+
+struct listener {
+	const struct config_listener *config;
+	struct loop *loop;
+	struct loop_io io;
+	struct loop_lane lane; /* one timer: the end of the pause */
+	struct loop_timer pause;
+	int fd;
+	unsigned index;
+	unsigned port; /* 0 for a Unix socket */
+	uint64_t pauses;
+	listener_fn *fn;
+	void *data;
+	char name[LISTENER_NAME_BYTES]; /* "127.0.0.1:8080" with the real port, "unix:/path" */
+};
+
+/* Opens, binds, listens; accepts nothing yet. 0, or -1 with errno and logged. */
+int listener_open(struct listener *, struct loop *, const struct config_listener *, unsigned index,
+		  listener_fn *, void *data);
+
+/* Begins to accept. 0, or -1 with errno. */
+int listener_start(struct listener *);
+
+/* Stops for LISTENER_PAUSE_MS. */
+void listener_pause(struct listener *);
+
+void listener_close(struct listener *); /* safe on a closed one; removes a Unix socket's file */
+
+#endif

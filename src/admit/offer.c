@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The CONNECTION message: see offer.h and docs/protocol.md. Called by conn.c when a child has been
+ * chosen, once for each connection.
+ */
+#include "admit/offer.h"
+
+#include "admit/request.h"
+#include "config/config.h"
+#include "handoff/handoff.h"
+#include "pool/ledger.h"
+
+#include <sys/socket.h>
+
+enum { MAX_HEAD_BYTES = 16 * 1024 };
+
+static char scratch[MAX_HEAD_BYTES + 1024];
+
+static void add(struct handoff_pairs *pairs, const char *key, struct slice value)
+{
+	handoff_pairs_add(pairs, key, value.at, value.len);
+}
+
+/* Origin-form. Path and query need not be neighbours: "ws://host?x" has no path of its own. */
+static void add_uri(struct handoff_pairs *pairs, const struct request *request)
+{
+	size_t len = request->path.len;
+	memcpy(scratch, request->path.at, len);
+	if (request->query.at != NULL) {
+		scratch[len++] = '?';
+		memcpy(scratch + len, request->query.at, request->query.len);
+		len += request->query.len;
+	}
+	handoff_pairs_add(pairs, "REQUEST_URI", scratch, len);
+}
+
+/* SCRIPT_NAME is the route's path, PATH_INFO what follows it; percent-encoding stays as it is. */
+static void add_path(struct handoff_pairs *pairs, const struct request *request,
+		     const struct config_route *route)
+{
+	size_t script = strlen(route->path);
+	if (script == 1 || script > request->path.len ||
+	    memcmp(request->path.at, route->path, script) != 0) {
+		script = 0; /* the root, or a path that is spelled otherwise */
+	}
+	handoff_pairs_add(pairs, "SCRIPT_NAME", request->path.at, script);
+	handoff_pairs_add(pairs, "PATH_INFO", request->path.at + script,
+			  request->path.len - script);
+}
+
+size_t offer_write(const struct request *request, const struct record *record,
+		   const struct config_route *route, unsigned server_port, char *buf, size_t size)
+{
+	struct handoff_pairs pairs;
+	char ip[ADDRESS_TEXT_BYTES];
+	handoff_pairs_init(&pairs, buf, size);
+	handoff_pairs_add(&pairs, "REMOTE_ADDR", ip, address_write_ip(&record->client, ip));
+	handoff_pairs_add_number(&pairs, "REMOTE_PORT", record->client.port);
+	add(&pairs, "SERVER_NAME", request->host_name);
+	handoff_pairs_add_number(&pairs, "SERVER_PORT", server_port);
+	add(&pairs, "SERVER_PROTOCOL", slice_of("HTTP/1.1"));
+	add(&pairs, "REQUEST_METHOD", request->head->method);
+	add_uri(&pairs, request);
+	add_path(&pairs, request, route);
+	add(&pairs, "QUERY_STRING", request->query);
+	add(&pairs, "ROUTE", slice_of(route->name));
+	size_t head = request_write_head(request, scratch, sizeof scratch);
+	handoff_pairs_add(&pairs, "HEAD", scratch, head);
+	return pairs.overflow || head == 0 ? 0 : pairs.length;
+}
+
+bool offer_consume(int fd, const struct record *record, size_t head_bytes)
+{
+	/* TCP discards without a copy, tcp(7); a Unix socket needs a buffer. */
+	if (record->client.family == ADDRESS_UNIX) {
+		return head_bytes <= sizeof scratch &&
+		       recv(fd, scratch, head_bytes, MSG_DONTWAIT) == (ssize_t)head_bytes;
+	}
+	return recv(fd, NULL, head_bytes, MSG_TRUNC | MSG_DONTWAIT) == (ssize_t)head_bytes;
+}

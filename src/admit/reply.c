@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes the answers that baton itself gives. The sentences are refusal.c's; nothing that a client
+ * sent is repeated in them. Sends nothing and closes nothing: conn.c does, and lingers (RFC 9112,
+ * 9.6).
+ */
+#include "admit/reply.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { FIRST_STATUS = 400, STATUS_COUNT = 200 }; /* client and server errors */
+
+/* RFC 9110, 15.5 and 15.6, RFC 6585; a status without a phrase here is sent without one. */
+static const char *const phrases[STATUS_COUNT] = {
+	[400 - FIRST_STATUS] = "Bad Request",
+	[401 - FIRST_STATUS] = "Unauthorized",
+	[402 - FIRST_STATUS] = "Payment Required",
+	[403 - FIRST_STATUS] = "Forbidden",
+	[404 - FIRST_STATUS] = "Not Found",
+	[405 - FIRST_STATUS] = "Method Not Allowed",
+	[406 - FIRST_STATUS] = "Not Acceptable",
+	[408 - FIRST_STATUS] = "Request Timeout",
+	[409 - FIRST_STATUS] = "Conflict",
+	[410 - FIRST_STATUS] = "Gone",
+	[411 - FIRST_STATUS] = "Length Required",
+	[412 - FIRST_STATUS] = "Precondition Failed",
+	[413 - FIRST_STATUS] = "Content Too Large",
+	[414 - FIRST_STATUS] = "URI Too Long",
+	[415 - FIRST_STATUS] = "Unsupported Media Type",
+	[417 - FIRST_STATUS] = "Expectation Failed",
+	[421 - FIRST_STATUS] = "Misdirected Request",
+	[422 - FIRST_STATUS] = "Unprocessable Content",
+	[426 - FIRST_STATUS] = "Upgrade Required",
+	[428 - FIRST_STATUS] = "Precondition Required",
+	[429 - FIRST_STATUS] = "Too Many Requests",
+	[431 - FIRST_STATUS] = "Request Header Fields Too Large",
+	[451 - FIRST_STATUS] = "Unavailable For Legal Reasons",
+	[500 - FIRST_STATUS] = "Internal Server Error",
+	[501 - FIRST_STATUS] = "Not Implemented",
+	[502 - FIRST_STATUS] = "Bad Gateway",
+	[503 - FIRST_STATUS] = "Service Unavailable",
+	[504 - FIRST_STATUS] = "Gateway Timeout",
+	[505 - FIRST_STATUS] = "HTTP Version Not Supported",
+	[511 - FIRST_STATUS] = "Network Authentication Required",
+};
+
+static bool is_error(int status)
+{
+	return status >= FIRST_STATUS && status < FIRST_STATUS + STATUS_COUNT;
+}
+
+static const char *phrase_of(int status)
+{
+	const char *phrase = phrases[status - FIRST_STATUS];
+	return phrase == NULL ? "" : phrase;
+}
+
+/* What a status obliges us to say (RFC 9110, 15.5.6, 15.5.22; RFC 6455, 4.4). */
+static const char *fields_of(int status)
+{
+	switch (status) {
+	case 405:
+		return "Allow: GET\r\nConnection: close\r\n";
+	case 426:
+		return "Upgrade: websocket\r\nConnection: Upgrade, close\r\n"
+		       "Sec-WebSocket-Version: 13\r\n";
+	case 503:
+		return "Retry-After: 1\r\nConnection: close\r\n";
+	default:
+		return "Connection: close\r\n";
+	}
+}
+
+static size_t write_reply(int status, const char *phrase, const char *body, bool no_body,
+			  char buf[REPLY_MAX_BYTES])
+{
+	int length = snprintf(buf, REPLY_MAX_BYTES,
+			      "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+			      "Content-Length: %zu\r\n%s\r\n%s",
+			      status, phrase, strlen(body), fields_of(status), no_body ? "" : body);
+	assert(length > 0 && length < REPLY_MAX_BYTES);
+	return (size_t)length;
+}
+
+size_t reply_write_refusal(enum refusal refusal, int status, char buf[REPLY_MAX_BYTES])
+{
+	/* A child's word is not trusted to be an error status: a stray 200 would look like success. */
+	int used = is_error(status) ? status : refusal_status(refusal);
+	assert(is_error(used));
+	char body[REPLY_MAX_BYTES / 2];
+	int length = snprintf(body, sizeof body, "%d %s\n", used, refusal_text(refusal));
+	assert(length > 0 && (size_t)length < sizeof body);
+	return write_reply(used, phrase_of(used), body, false, buf);
+}
+
+size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES])
+{
+	int status = draining ? 503 : 200;
+	return write_reply(status, draining ? phrase_of(status) : "OK",
+			   draining ? "draining\n" : "ok\n", no_body, buf);
+}

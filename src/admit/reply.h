@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The answers that baton itself gives: refusals and the health check. Pure, bytes only; who
+ * sends them and lingers is conn.c.
+ */
+#ifndef BATON_REPLY_H
+#define BATON_REPLY_H
+
+#include "admit/refusal.h"
+
+#include <stddef.h>
+
+enum { REPLY_MAX_BYTES = 1024 };
+
+/*
+ * Writes a whole HTTP/1.1 response: status line, Date is left out (RFC 9110, 6.6.1 allows it
+ * without a clock), Content-Type: text/plain; charset=utf-8, Content-Length, Connection: close,
+ * body "STATUS sentence\n". 405 adds "Allow: GET"; 426 adds "Upgrade: websocket",
+ * "Connection: Upgrade, close" and "Sec-WebSocket-Version: 13"; 503 adds "Retry-After: 1".
+ * status 0 means the refusal's own; a child may name another (400..599). Returns the length.
+ */
+size_t reply_write_refusal(enum refusal, int status, char buf[REPLY_MAX_BYTES]);
+
+/* The answer to a load balancer's health check: 200 "ok\n", or 503 "draining\n". no_body: HEAD. */
+size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES]);
+
+#endif
