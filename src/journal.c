@@ -24,7 +24,8 @@ void journal_open(const struct config *config, const struct record *record, pid_
 {
 	char client[ADDRESS_TEXT_BYTES];
 	address_write(&record->client, client);
-	log_event(LOG_INFO, "open", "id=%llu client=%s route=%s pool=%s child=%u pid=%d wait_ms=%llu",
+	log_event(LOG_INFO, "open",
+		  "id=%llu client=%s route=%s pool=%s child=%u pid=%d wait_ms=%llu",
 		  (unsigned long long)record->id, client, config->routes[record->route].name,
 		  config->pools[record->pool].name, record->seat, (int)pid,
 		  (unsigned long long)(now_ms - record->opened_ms));
@@ -38,13 +39,13 @@ void journal_close(const struct config *config, const struct record *record, pid
 	address_write(&record->client, client);
 	const struct handoff_closed *end = report != NULL ? report : &none;
 	const char *by = report == NULL ? fate : report->who == 0 ? "client" : "child";
-	log_event(LOG_INFO, "close",
-		  "id=%llu client=%s route=%s pool=%s child=%u pid=%d duration_ms=%llu bytes_in=%llu "
-		  "bytes_out=%llu messages_in=%llu messages_out=%llu code=%u by=%s",
-		  (unsigned long long)record->id, client, config->routes[record->route].name,
-		  config->pools[record->pool].name, record->seat, (int)pid,
-		  (unsigned long long)(now_ms - record->opened_ms),
-		  (unsigned long long)end->bytes_in, (unsigned long long)end->bytes_out,
-		  (unsigned long long)end->messages_in, (unsigned long long)end->messages_out,
-		  end->code, by);
+	log_event(
+		LOG_INFO, "close",
+		"id=%llu client=%s route=%s pool=%s child=%u pid=%d duration_ms=%llu bytes_in=%llu "
+		"bytes_out=%llu messages_in=%llu messages_out=%llu code=%u by=%s",
+		(unsigned long long)record->id, client, config->routes[record->route].name,
+		config->pools[record->pool].name, record->seat, (int)pid,
+		(unsigned long long)(now_ms - record->opened_ms), (unsigned long long)end->bytes_in,
+		(unsigned long long)end->bytes_out, (unsigned long long)end->messages_in,
+		(unsigned long long)end->messages_out, end->code, by);
 }

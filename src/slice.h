@@ -9,7 +9,8 @@
 #include <strings.h>
 
 struct slice {
-	const char *at; /* NULL only when the thing is absent; a present empty one points somewhere */
+	const char
+		*at; /* NULL only when the thing is absent; a present empty one points somewhere */
 	size_t len;
 };
 

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The running gateway: config -> listeners -> supervisor -> loop -> teardown. The parts know each
+ * other only through what is wired here. Called by main.c.
+ */
+#include "gateway.h"
+
+#include "admit/conn.h"
+#include "admit/listener.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "control/status.h"
+#include "counters.h"
+#include "log.h"
+#include "pool/ledger.h"
+#include "supervise/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	LOG_DELAY_MS = 10, /* a line waits at most so long for others */
+	LOG_WRITE_BYTES = 32 * 1024,
+};
+
+enum gateway_state { GATEWAY_RUNNING, GATEWAY_DRAINING, GATEWAY_STOPPING, GATEWAY_KILLING };
+
+struct gateway {
+	const struct config *config;
+	struct loop *loop;
+	enum gateway_state state;
+	uint64_t started_ms;
+	struct counters counters;
+	struct ledger *ledger;
+	struct handover handover;
+	struct supervisor supervisor;
+	struct conns conns;
+	struct listener *listeners;
+	size_t listeners_open;
+	struct control *control;
+	struct loop_lane log_lane;
+	struct loop_timer log_timer;
+};
+
+/* ---- stopping ---- */
+
+static void close_listeners(struct gateway *gateway)
+{
+	while (gateway->listeners_open > 0) {
+		listener_close(&gateway->listeners[--gateway->listeners_open]);
+	}
+}
+
+/* Each call goes one step further: drain, then SIGTERM to the children, then SIGKILL. */
+static void stop_more(struct gateway *gateway, enum gateway_state at_least)
+{
+	static const char *const words[] = {
+		[GATEWAY_RUNNING] = "run",
+		[GATEWAY_DRAINING] = "drain",
+		[GATEWAY_STOPPING] = "stop",
+		[GATEWAY_KILLING] = "kill",
+	};
+	enum gateway_state next =
+		gateway->state < GATEWAY_KILLING ? gateway->state + 1 : GATEWAY_KILLING;
+	gateway->state = next > at_least ? next : at_least;
+	log_event(LOG_INFO, "stopping", "step=%s connections=%zu", words[gateway->state],
+		  ledger_count(gateway->ledger));
+	gateway->conns.is_draining = true;
+	switch (gateway->state) {
+	case GATEWAY_RUNNING:
+		break;
+	case GATEWAY_DRAINING:
+		supervisor_drain(&gateway->supervisor);
+		break;
+	case GATEWAY_STOPPING:
+		close_listeners(gateway);
+		supervisor_stop(&gateway->supervisor);
+		break;
+	case GATEWAY_KILLING:
+		close_listeners(gateway);
+		supervisor_kill(&gateway->supervisor);
+		break;
+	}
+}
+
+static void handle_signal(void *data, const struct signalfd_siginfo *info)
+{
+	struct gateway *gateway = data;
+	switch (info->ssi_signo) {
+	case SIGTERM:
+	case SIGINT:
+		stop_more(gateway, GATEWAY_DRAINING);
+		break;
+	case SIGQUIT:
+		stop_more(gateway, GATEWAY_STOPPING);
+		break;
+	default: /* HUP, USR1, USR2 will reload, reopen, upgrade; they never kill */
+		log_event(LOG_WARN, "signal-ignored", "signal=%s reason=\"not there yet\"",
+			  sigabbrev_np((int)info->ssi_signo));
+		break;
+	}
+}
+
+/* ---- the parts' events ---- */
+
+static void handle_suspected(struct receiver *receiver)
+{
+	child_suspect(supervisor_child_of(receiver));
+}
+
+static const struct handover_events handover_events = {
+	.write = conn_write_offer,
+	.waits = conn_waits,
+	.passes = conn_passes,
+	.taken = conn_taken,
+	.failed = conn_failed,
+	.suspected = handle_suspected,
+};
+
+static void handle_ready(void *data)
+{
+	struct gateway *gateway = data;
+	log_event(LOG_INFO, "ready", "pools=%zu children=%zu took_ms=%llu",
+		  gateway->config->pool_count, gateway->supervisor.child_count,
+		  (unsigned long long)(loop_now_ms(gateway->loop) - gateway->started_ms));
+}
+
+static void handle_stopped(void *data)
+{
+	struct gateway *gateway = data;
+	loop_stop(gateway->loop);
+}
+
+static const struct supervisor_events supervisor_events = {
+	.ready = handle_ready,
+	.stopped = handle_stopped,
+};
+
+/* Lines of several turns share a write: a busy gateway spends a fifth of a call a connection on it. */
+static void handle_turn_end(void *data)
+{
+	struct gateway *gateway = data;
+	if (log_buffered() >= LOG_WRITE_BYTES) {
+		log_flush();
+	} else if (log_buffered() > 0 && !loop_timer_is_running(&gateway->log_timer)) {
+		loop_timer_start(&gateway->log_lane, &gateway->log_timer, LOG_DELAY_MS);
+	}
+}
+
+static void handle_log_timer(struct loop_timer *timer)
+{
+	(void)timer;
+	log_flush();
+}
+
+/* ---- control commands ---- */
+
+static struct status_view view_of(struct gateway *gateway)
+{
+	return (struct status_view){
+		.started_ms = gateway->started_ms,
+		.now_ms = loop_now_ms(gateway->loop),
+		.state = gateway->state == GATEWAY_RUNNING ? "running" : "draining",
+		.listeners = gateway->listeners,
+		.listener_count = gateway->listeners_open,
+		.supervisor = &gateway->supervisor,
+		.ledger = gateway->ledger,
+		.counters = &gateway->counters,
+	};
+}
+
+static bool reply_text(struct control_reply *reply, char *text)
+{
+	reply->text = text;
+	reply->len = text != NULL ? strlen(text) : 0;
+	return text != NULL;
+}
+
+static bool command_status(struct gateway *gateway, struct control_reply *reply)
+{
+	struct status_view view = view_of(gateway);
+	return reply_text(reply, status_write(&view));
+}
+
+static size_t more_connections(void *data, uint32_t *cursor, char *buf, size_t size)
+{
+	struct status_view view = view_of(data);
+	return status_write_connections(&view, cursor, buf, size);
+}
+
+static bool command_connections(struct gateway *gateway, struct control_reply *reply)
+{
+	(void)gateway;
+	reply->more = more_connections;
+	return reply_text(reply, strdup(""));
+}
+
+static bool command_stop(struct gateway *gateway, struct control_reply *reply)
+{
+	stop_more(gateway, GATEWAY_DRAINING);
+	return reply_text(reply, strdup("{\"state\": \"draining\"}\n"));
+}
+
+static bool command_stop_now(struct gateway *gateway, struct control_reply *reply)
+{
+	stop_more(gateway, GATEWAY_STOPPING);
+	return reply_text(reply, strdup("{\"state\": \"stopping\"}\n"));
+}
+
+static const struct command {
+	const char *name;
+	bool (*run)(struct gateway *, struct control_reply *);
+} commands[] = {
+	{"status", command_status},
+	{"connections", command_connections},
+	{"stop", command_stop},
+	{"stop now", command_stop_now},
+};
+
+static bool handle_command(void *data, const char *line, struct control_reply *reply)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (strcmp(commands[i].name, line) == 0) {
+			return commands[i].run(data, reply);
+		}
+	}
+	return false;
+}
+
+/* ---- life ---- */
+
+static int watch_signals(struct gateway *gateway)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+	sigset_t set;
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		sigaddset(&set, numbers[i]);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	return loop_signals(gateway->loop, &set, handle_signal, gateway);
+}
+
+static int open_listeners(struct gateway *gateway)
+{
+	size_t count = gateway->config->listener_count;
+	gateway->listeners = calloc(count, sizeof *gateway->listeners);
+	if (gateway->listeners == NULL) {
+		return -1;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (listener_open(&gateway->listeners[i], gateway->loop,
+				  &gateway->config->listeners[i], (unsigned)i, conn_accept,
+				  &gateway->conns) != 0) {
+			return -1;
+		}
+		gateway->listeners_open++;
+	}
+	return 0;
+}
+
+static size_t count_children(const struct config *config)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < config->pool_count; i++) {
+		count += config->pools[i].children;
+	}
+	return count;
+}
+
+/* Whatever can fail for reasons outside does so here, before a client or a child is touched. */
+static int gateway_init(struct gateway *gateway, const struct config *config)
+{
+	*gateway = (struct gateway){.config = config};
+	gateway->loop = loop_create();
+	if (gateway->loop == NULL || watch_signals(gateway) != 0) {
+		log_event(LOG_ERROR, "loop-failed", "error=\"%s\"", strerror(errno));
+		return -1;
+	}
+	gateway->started_ms = loop_now_ms(gateway->loop);
+	loop_lane_init(&gateway->log_lane, gateway->loop, handle_log_timer);
+	loop_on_turn_end(gateway->loop, handle_turn_end, gateway);
+	gateway->ledger = ledger_create(config->max_connections);
+	if (gateway->ledger == NULL ||
+	    handover_init(&gateway->handover, gateway->loop, &handover_events,
+			  count_children(config)) != 0 ||
+	    supervisor_init(&gateway->supervisor, gateway->loop, config, &gateway->handover,
+			    gateway->ledger, &gateway->counters, &supervisor_events,
+			    gateway) != 0 ||
+	    conns_init(&gateway->conns, gateway->loop, config, gateway->ledger, &gateway->counters,
+		       gateway->supervisor.pools) != 0) {
+		log_event(LOG_ERROR, "start-failed", "error=\"%s\"", strerror(errno));
+		return -1;
+	}
+	gateway->control = control_create(gateway->loop, config->control, handle_command, gateway);
+	return gateway->control == NULL ? -1 : open_listeners(gateway);
+}
+
+static int start(struct gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->listeners_open; i++) {
+		if (listener_start(&gateway->listeners[i]) != 0) {
+			log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"",
+				  gateway->listeners[i].name, strerror(errno));
+			return -1;
+		}
+	}
+	supervisor_start(&gateway->supervisor);
+	return 0;
+}
+
+static void gateway_finish(struct gateway *gateway)
+{
+	close_listeners(gateway);
+	free(gateway->listeners);
+	control_destroy(gateway->control);
+	if (gateway->supervisor.loop != NULL) {
+		supervisor_finish(&gateway->supervisor);
+	}
+	conns_finish(&gateway->conns);
+	if (gateway->handover.loop != NULL) {
+		handover_finish(&gateway->handover);
+	}
+	ledger_destroy(gateway->ledger);
+	loop_lane_finish(&gateway->log_lane);
+	loop_destroy(gateway->loop);
+}
+
+int gateway_serve(const struct config *config)
+{
+	struct gateway gateway;
+	log_open(STDERR_FILENO, LOG_INFO);
+	int failed = gateway_init(&gateway, config) != 0 || start(&gateway) != 0;
+	if (!failed && loop_run(gateway.loop) != 0) {
+		log_event(LOG_ERROR, "loop-failed", "error=\"%s\"", strerror(errno));
+		failed = 1;
+	}
+	log_event(LOG_INFO, "stopped", "exit=%d", failed ? GATEWAY_FAILED : GATEWAY_OK);
+	gateway_finish(&gateway);
+	log_close();
+	return failed ? GATEWAY_FAILED : GATEWAY_OK;
+}
