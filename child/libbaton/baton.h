@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * baton.h: WebSocket children in C.
+ *
+ * The gateway accepts and judges a client's upgrade request, then passes the connected socket to
+ * a child: this process. The library speaks the hand-over protocol (docs/protocol.md), finishes
+ * the handshake, and owns the connections; an author writes callbacks.
+ *
+ *	static void message(struct baton_conn *conn, int type, const void *data, size_t len, void *app)
+ *	{
+ *		baton_send(conn, type, data, len);
+ *	}
+ *
+ *	int main(void)
+ *	{
+ *		static const struct baton_app echo = {.size = sizeof echo, .message = message};
+ *		struct baton *baton = baton_create(&echo, NULL);
+ *		return baton != NULL && baton_run(baton) == 0 ? 0 : 1;
+ *	}
+ *
+ * Threads: all calls belong to the thread that runs the loop, except baton_post.
+ * Order: for each connection open runs once, then messages, then close once, always; also for a
+ * connection that open refused. No callback ever runs inside a call of the author's.
+ * Lifetime: a struct baton_conn * dies when its close callback returns; keep its id elsewhere.
+ */
+#ifndef BATON_H
+#define BATON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct baton;
+struct baton_conn;
+struct baton_watch;
+
+enum { BATON_TEXT = 1, BATON_BINARY = 2 };
+
+/* What open returns; any other value from 400 to 599 refuses with that HTTP status. */
+enum { BATON_ACCEPT = 0, BATON_LATER = 1 };
+
+/* What baton_send returns. */
+enum {
+	BATON_SENT = 0,    /* with the kernel, or leaves with this turn's write */
+	BATON_QUEUED = 1,  /* taken; waits for the client to read. writable follows */
+	BATON_FULL = -1,   /* not taken: send_limit is reached. writable follows */
+	BATON_CLOSED = -2, /* not taken: the connection closes, or is not yet open */
+};
+
+/* What baton_watch waits for. */
+enum { BATON_READ = 1, BATON_WRITE = 2 };
+
+typedef void baton_fn(void *data);
+typedef void baton_fd_fn(int fd, int events, void *data);
+
+struct baton_app {
+	size_t size; /* sizeof(struct baton_app), so that it can grow */
+
+	/* A client asks to come in. baton_get tells who and what. BATON_ACCEPT answers 101 without a
+	 * subprotocol; BATON_LATER leaves it to baton_accept or baton_answer, now or later; a status
+	 * refuses. NULL: accept all. */
+	int (*open)(struct baton_conn *, void *app);
+
+	/* A whole message, at most message_limit of the pool (1009 beyond it). data lives for the
+	 * callback. Text is valid UTF-8, not NUL-terminated. */
+	void (*message)(struct baton_conn *, int type, const void *data, size_t len, void *app);
+
+	/* The end, exactly once. code: RFC 6455, 7.4; 1006: no Close frame came; an HTTP status where
+	 * the connection was refused. why: the peer's or our reason, UTF-8, never NULL. */
+	void (*close)(struct baton_conn *, int code, const char *why, void *app);
+
+	/* What was queued has left; baton_queued is 0. */
+	void (*writable)(struct baton_conn *, void *app);
+
+	/* The gateway wants this process to end: connections get 1001, spread over ms. */
+	void (*drain)(struct baton *, unsigned ms, void *app);
+};
+
+/*
+ * Connects to the gateway over the channel it was started with (BATON_FD). app must outlive the
+ * baton. NULL on failure with errno: EINVAL for a wrong app, ENOTCONN when this process was not
+ * started by baton (baton_explain says what to do).
+ */
+struct baton *baton_create(const struct baton_app *app, void *data);
+
+/* A sentence on why baton_create failed, for the author's stderr. Static. */
+const char *baton_explain(void);
+
+/* Serves until drained, stopped, or (gateway gone) the last connection has closed. 0, or -1 with errno. */
+int baton_run(struct baton *);
+
+/* Ends baton_run soon, without closing handshakes; allowed in every callback. */
+void baton_stop(struct baton *);
+
+/* Closes everything (close callbacks run with 1001) and frees. NULL is fine. Not from a callback. */
+void baton_destroy(struct baton *);
+
+/*
+ * Inside another loop: poll baton_fd for reading; when it is readable, or the milliseconds that
+ * the last baton_dispatch gave have passed, call baton_dispatch. It gives the milliseconds to the
+ * next call (-1: only when readable), or -2 when there is nothing left to serve: destroy then.
+ */
+int baton_fd(const struct baton *);
+int baton_dispatch(struct baton *);
+
+/* Answers 101 after BATON_LATER. subprotocol: one that the client offered, or NULL. 0, or -1 with
+ * errno: EINVAL (not offered), EALREADY (answered before). The connection stays as it was then. */
+int baton_accept(struct baton_conn *, const char *subprotocol);
+
+/* Refuses after BATON_LATER (or inside open, which then returns BATON_LATER): status 400..599,
+ * headers "Name: value\r\n..." or NULL, body or NULL. Copies all. 0, or -1 with errno: EINVAL,
+ * EALREADY, ENOMEM. */
+int baton_answer(struct baton_conn *, int status, const char *headers, const void *body,
+		 size_t len);
+
+/* Sends one message. Copies only what the kernel does not take. BATON_SENT and so on above. */
+int baton_send(struct baton_conn *, int type, const void *data, size_t len);
+
+/* Starts the closing handshake; close follows when the client has answered, or after 5 s. code:
+ * one that may be sent (1000, 1001, 3000-4999, ...), why: at most 123 bytes of UTF-8, or NULL.
+ * An invalid code becomes 1011. A second call does nothing. */
+void baton_close(struct baton_conn *, int code, const char *why);
+
+/* No message callbacks until it is called with false; the kernel slows the client down. */
+void baton_pause(struct baton_conn *, bool);
+
+/* Bytes that wait for the client to read. */
+size_t baton_queued(const struct baton_conn *);
+
+/* What is known of the request: REMOTE_ADDR, REQUEST_URI, QUERY_STRING, ..., HTTP_COOKIE and every
+ * other HTTP_<FIELD>. NULL when absent, and once the connection is answered (101 or refusal): copy
+ * what is needed later. The value lives until the next baton_get. */
+const char *baton_get(struct baton_conn *, const char *key);
+
+/* A pointer of the author's, NULL at first. */
+void **baton_user(struct baton_conn *);
+
+/* The id that the gateway's log shows. Unique for the life of a gateway. */
+uint64_t baton_id(const struct baton_conn *);
+struct baton_conn *baton_find(struct baton *, uint64_t id); /* NULL: gone */
+
+/* How many connections this process has. */
+size_t baton_count(const struct baton *);
+
+/* Calls fn after first_ms, then every every_ms (0: once, and the watch is gone after the call).
+ * NULL with errno (ENOMEM). */
+struct baton_watch *baton_timer(struct baton *, unsigned first_ms, unsigned every_ms, baton_fn *,
+				void *data);
+
+/* Calls fn whenever fd is ready for events. fd stays the author's: cancel, then close it. NULL with errno. */
+struct baton_watch *baton_watch(struct baton *, int fd, int events, baton_fd_fn *, void *data);
+
+/* Ends a timer or a watch, also from its own callback. NULL is fine. */
+void baton_cancel(struct baton_watch *);
+
+/* From any thread: calls fn(data) in the loop's thread, in order. 0, or -1 with errno (ENOMEM). */
+int baton_post(struct baton *, baton_fn *, void *data);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one kind of memory that a connection takes beside its struct: output that waits, a message
+ * that is not complete, bytes that cannot be used yet, an offer that is answered later. It knows
+ * no limits: who appends has checked them.
+ */
+#include "libbaton/buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_BYTES = 96 }; /* a whole malloc chunk; a cut frame header needs no more */
+
+static bool grow(struct buffer **buffer, size_t need, size_t expected)
+{
+	struct buffer *old = *buffer;
+	size_t size = old != NULL ? 2 * old->size : LEAST_BYTES;
+	if (size < need) {
+		size = need;
+	}
+	if (expected >= need && size > expected) {
+		size = expected;
+	}
+	struct buffer *fresh = realloc(old, sizeof *fresh + size);
+	if (fresh == NULL) {
+		return false;
+	}
+	if (old == NULL) {
+		fresh->start = fresh->length = 0;
+	}
+	fresh->size = size;
+	*buffer = fresh;
+	return true;
+}
+
+bool buffer_append(struct buffer **buffer, const void *from, size_t len, size_t expected)
+{
+	struct buffer *old = *buffer;
+	size_t end = old != NULL ? old->start + old->length : 0;
+	if (old != NULL && end + len > old->size && old->start >= old->length) {
+		/* Moving costs no more than what was taken since the last time. */
+		memmove(old->at, old->at + old->start, old->length);
+		old->start = 0;
+		end = old->length;
+	}
+	if ((old == NULL || end + len > old->size) && !grow(buffer, end + len, expected)) {
+		return false;
+	}
+	if (len > 0) {
+		memcpy((*buffer)->at + end, from, len);
+		(*buffer)->length += len;
+	}
+	return true;
+}
+
+void buffer_take(struct buffer **buffer, size_t len)
+{
+	(*buffer)->start += len;
+	(*buffer)->length -= len;
+	if ((*buffer)->length == 0) {
+		buffer_free(buffer);
+	}
+}
+
+void buffer_free(struct buffer **buffer)
+{
+	free(*buffer);
+	*buffer = NULL;
+}
+
+size_t buffer_length(const struct buffer *buffer)
+{
+	return buffer != NULL ? buffer->length : 0;
+}

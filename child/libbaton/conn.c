@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection's states and its end: who may read, who may write, which wait runs, and the close
+ * callback, once, at the end of the turn. It parses nothing and formats nothing: receive.c,
+ * output.c and offer.c do, and call conn_settle afterwards.
+ *
+ * O_NONBLOCK is never set: the flag is shared with the gateway and whoever else holds the socket.
+ * Every call on it carries MSG_DONTWAIT instead.
+ */
+#include "libbaton/conn.h"
+
+#include "libbaton/buffer.h"
+#include "libbaton/host.h"
+#include "libbaton/offer.h"
+#include "libbaton/output.h"
+#include "libbaton/receive.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	CLOSING_MS = 5000, /* for the client's Close, and for each step of a slow last write */
+	LINGERING_MS = 2000,
+	THROTTLE_BYTES = 64 * 1024, /* queued: beyond it a client that does not read is not read */
+	MAX_REASON = SESSION_MAX_CONTROL - 2,
+};
+
+struct baton_conn *conn_create(struct baton *baton, uint64_t id, int fd)
+{
+	struct baton_conn *conn = calloc(1, sizeof *conn);
+	if (conn != NULL) {
+		conn->io.fd = -1;
+		conn->baton = baton;
+		conn->id = id;
+		conn->fd = fd;
+		conn->code = SESSION_ABNORMAL;
+	}
+	return conn;
+}
+
+void conn_discard(struct baton_conn *conn)
+{
+	assert(conn->state == CONN_OPENING && conn->kept == NULL);
+	close(conn->fd);
+	free(conn);
+}
+
+/* ---- the end ---- */
+
+void conn_set_end(struct baton_conn *conn, unsigned code, const void *why, size_t len)
+{
+	conn->code = (uint16_t)code;
+	buffer_free(&conn->message);
+	if (len > 0 && buffer_append(&conn->message, why, len, len + 1) &&
+	    !buffer_append(&conn->message, "", 1, len + 1)) {
+		buffer_free(&conn->message);
+	}
+}
+
+void conn_defer(struct baton_conn *conn)
+{
+	struct baton *baton = conn->baton;
+	if (conn->is_deferred) {
+		return;
+	}
+	conn->is_deferred = true;
+	conn->next_deferred = NULL;
+	if (baton->deferred == NULL) {
+		baton->deferred = conn;
+	} else {
+		baton->last_deferred->next_deferred = conn;
+	}
+	baton->last_deferred = conn;
+	host_nudge(baton);
+}
+
+static void end(struct baton_conn *conn)
+{
+	if (conn->state == CONN_ENDED) {
+		return;
+	}
+	struct baton *baton = conn->baton;
+	size_t unsent = buffer_length(conn->queue);
+	if (baton->current == conn) {
+		unsent += baton->batch_length;
+		baton->batch_length = 0;
+	}
+	/* The 101 is in queues too, but not in bytes_out. */
+	conn->bytes_out -= unsent < conn->bytes_out ? unsent : conn->bytes_out;
+	loop_timer_stop(&conn->timer);
+	loop_io_remove(baton->loop, &conn->io);
+	close(conn->fd);
+	conn->fd = -1;
+	buffer_free(&conn->kept);
+	buffer_free(&conn->queue);
+	conn->state = CONN_ENDED;
+	conn_defer(conn);
+}
+
+void conn_break(struct baton_conn *conn)
+{
+	if (conn->state <= CONN_CLOSING) {
+		conn_set_end(conn, SESSION_ABNORMAL, NULL, 0);
+	}
+	end(conn);
+}
+
+/* ---- what the loop does for it ---- */
+
+static bool wants_to_read(const struct baton_conn *conn)
+{
+	switch ((enum conn_state)conn->state) {
+	case CONN_OPEN:
+		return !conn->is_paused && !conn->is_throttled;
+	case CONN_CLOSING:
+	case CONN_LINGERING:
+		return true;
+	case CONN_OPENING:
+	case CONN_FLUSHING:
+	case CONN_ENDED:
+		break;
+	}
+	return false;
+}
+
+static void handle_event(struct loop_io *io, unsigned events)
+{
+	struct baton_conn *conn = loop_owner(io, struct baton_conn, io);
+	struct baton *baton = conn->baton;
+	baton->current = conn;
+	if ((events & LOOP_WRITE) && conn->queue != NULL && output_drain(conn)) {
+		conn->is_throttled = false;
+		if (conn->state == CONN_OPEN && baton->app.writable != NULL) {
+			baton->app.writable(conn, baton->data);
+		}
+	}
+	if ((events & LOOP_READ) && wants_to_read(conn)) {
+		receive_read(conn);
+	} else if ((events & LOOP_HANGUP) && conn->queue == NULL) {
+		/* A paused connection whose client is gone: epoll would report it for ever. What it
+		 * sent is still there; watch_socket adds it again when the pause ends. */
+		loop_io_remove(baton->loop, io);
+	}
+	conn_settle(conn);
+	baton->current = NULL;
+}
+
+static void watch_socket(struct baton_conn *conn)
+{
+	if (conn->state == CONN_OPENING || conn->state == CONN_ENDED) {
+		return;
+	}
+	struct loop *loop = conn->baton->loop;
+	unsigned wanted = (wants_to_read(conn) ? (unsigned)LOOP_READ : 0) |
+			  (conn->queue != NULL ? (unsigned)LOOP_WRITE : 0);
+	int failed = 0;
+	if (conn->io.fd < 0 && wanted != 0) {
+		failed = loop_io_add(loop, &conn->io, conn->fd, wanted, handle_event);
+	} else if (conn->io.fd >= 0 && wanted != conn->interest) {
+		failed = loop_io_change(loop, &conn->io, wanted);
+	}
+	conn->interest = wanted & 7;
+	if (failed != 0) {
+		conn_break(conn);
+	}
+}
+
+static void start_wait(struct baton_conn *conn, struct loop_lane *lane, unsigned wait_ms)
+{
+	host_nudge(conn->baton);
+	loop_timer_start(lane, &conn->timer, wait_ms);
+}
+
+/* FLUSHING: what is next depends on what has left. */
+static void finish_flushing(struct baton_conn *conn)
+{
+	if (conn->queue != NULL) {
+		if (!loop_timer_is_running(&conn->timer)) {
+			start_wait(conn, &conn->baton->closing, CLOSING_MS);
+		}
+	} else if (conn->lingers) {
+		/* close() with unread data would send a reset, and that can overtake our last words. */
+		shutdown(conn->fd, SHUT_WR);
+		conn->state = CONN_LINGERING;
+		start_wait(conn, &conn->baton->lingering, LINGERING_MS);
+	} else {
+		end(conn);
+	}
+}
+
+void conn_settle(struct baton_conn *conn)
+{
+	struct baton *baton = conn->baton;
+	if (baton->current == conn) {
+		output_flush(conn);
+	}
+	if (conn->state == CONN_FLUSHING) {
+		finish_flushing(conn);
+	}
+	size_t most =
+		baton->send_limit / 2 < THROTTLE_BYTES ? baton->send_limit / 2 : THROTTLE_BYTES;
+	if (buffer_length(conn->queue) > most) {
+		conn->is_throttled = true;
+	}
+	watch_socket(conn);
+}
+
+void conn_settle_unless_current(struct baton_conn *conn)
+{
+	if (conn->baton->current != conn) {
+		conn_settle(conn);
+	}
+}
+
+void conn_handle_timeout(struct loop_timer *timer)
+{
+	struct baton_conn *conn = loop_owner(timer, struct baton_conn, timer);
+	conn_break(conn);
+}
+
+/* ---- closing ---- */
+
+/* At most 123 bytes, and no cut character. */
+static size_t reason_length(const char *why)
+{
+	size_t len = why != NULL ? strnlen(why, MAX_REASON + 1) : 0;
+	if (len > MAX_REASON) {
+		len = MAX_REASON;
+		while (len > 0 && ((unsigned char)why[len] & 0xc0) == 0x80) {
+			len--;
+		}
+	}
+	return len;
+}
+
+void conn_close(struct baton_conn *conn, unsigned code, const char *why)
+{
+	if (conn->state == CONN_OPENING) {
+		offer_refuse(conn, 503);
+		return;
+	}
+	if (conn->state != CONN_OPEN) {
+		return;
+	}
+	size_t len = reason_length(why);
+	if (!session_code_is_valid(code)) {
+		code = 1011;
+	}
+	conn_set_end(conn, code, why, len);
+	conn->is_ours = true;
+	conn->state = CONN_CLOSING;
+	start_wait(conn, &conn->baton->closing, CLOSING_MS);
+	if (conn->is_paused && conn->kept != NULL) {
+		conn_defer(conn); /* the client's Close may be in what was not looked at */
+	}
+	output_close(conn, code, why, len);
+	conn_settle_unless_current(conn);
+}
+
+void conn_close_now(struct baton_conn *conn, unsigned code)
+{
+	conn_close(conn, code, NULL);
+	if (conn->state == CONN_CLOSING) {
+		conn->state = CONN_FLUSHING; /* so that the code stands though nobody answers */
+	}
+	conn_break(conn);
+}
+
+/* ---- the end of a turn ---- */
+
+static void bury(struct baton_conn *conn)
+{
+	struct baton *baton = conn->baton;
+	const struct handoff_closed report = {
+		.id = conn->id,
+		.bytes_in = conn->bytes_in,
+		.bytes_out = conn->bytes_out,
+		.messages_in = conn->messages_in,
+		.messages_out = conn->messages_out,
+		.code = conn->code,
+		.who = conn->is_ours,
+	};
+	if (baton->app.close != NULL) {
+		const char *why = conn->message != NULL ? (const char *)conn->message->at : "";
+		baton->app.close(conn, conn->code, why, baton->data);
+	}
+	channel_report(baton, &report);
+	table_remove(&baton->table, conn);
+	buffer_free(&conn->message);
+	free(conn);
+}
+
+/* A connection that ends while it goes on stands in the list a second time. */
+void conn_finish_turn(struct baton *baton)
+{
+	while (baton->deferred != NULL) {
+		struct baton_conn *conn = baton->deferred;
+		baton->deferred = conn->next_deferred;
+		conn->is_deferred = false;
+		if (conn->state == CONN_ENDED) {
+			bury(conn);
+			continue;
+		}
+		baton->current = conn;
+		receive_kept(conn);
+		conn_settle(conn);
+		baton->current = NULL;
+	}
+}
+
+/* ---- public ---- */
+
+void baton_close(struct baton_conn *conn, int code, const char *why)
+{
+	conn_close(conn, code > 0 ? (unsigned)code : 0, why);
+}
+
+void baton_pause(struct baton_conn *conn, bool pause)
+{
+	if (conn->state > CONN_OPEN || conn->is_paused == pause) {
+		return;
+	}
+	conn->is_paused = pause;
+	if (!pause && conn->state == CONN_OPEN && conn->kept != NULL) {
+		conn_defer(conn); /* no callback inside this call */
+	}
+	conn_settle_unless_current(conn);
+}
+
+size_t baton_queued(const struct baton_conn *conn)
+{
+	return buffer_length(conn->queue);
+}
+
+void **baton_user(struct baton_conn *conn)
+{
+	return &conn->user;
+}
+
+uint64_t baton_id(const struct baton_conn *conn)
+{
+	return conn->id;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The server's half of the opening handshake (RFC 6455, 4.2.2), bytes only. */
+#ifndef BATON_HANDSHAKE_H
+#define BATON_HANDSHAKE_H
+
+#include <stddef.h>
+
+enum { HANDSHAKE_ACCEPT_BYTES = 28, HANDSHAKE_MAX_BYTES = 512 };
+
+/*
+ * Writes "HTTP/1.1 101 Switching Protocols" with Sec-WebSocket-Accept for key (key_len must be
+ * 24) and, when it is not NULL, Sec-WebSocket-Protocol. Returns the length, or 0 when the
+ * subprotocol is no token, does not fit, or the key has another length.
+ */
+size_t handshake_write(char to[HANDSHAKE_MAX_BYTES], const char *key, size_t key_len,
+		       const char *subprotocol);
+
+/* Is name, compared exactly, one of the tokens of the client's Sec-WebSocket-Protocol value? */
+int handshake_offers(const char *offered, const char *name);
+
+#endif

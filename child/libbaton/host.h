@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* struct baton: what a process has once. Its large buffers are touched only when used. */
+#ifndef BATON_HOST_H
+#define BATON_HOST_H
+
+#include "handoff/handoff.h"
+#include "libbaton/baton.h"
+#include "libbaton/channel.h"
+#include "libbaton/drain.h"
+#include "libbaton/session.h"
+#include "libbaton/table.h"
+#include "libbaton/watch.h"
+#include "loop/loop.h"
+
+enum {
+	HOST_RECEIVE_BYTES = 64 * 1024, /* of one read */
+	HOST_BATCH_BYTES = 64 * 1024,   /* of what one read produced, for one write */
+};
+
+struct baton {
+	struct loop *loop;
+	struct baton_app app; /* missing callbacks are NULL */
+	void *data;           /* the author's */
+	struct channel channel;
+	struct table table;
+	struct drain drain;
+	struct watch_list watches;
+	struct loop_lane closing, lingering; /* waits of connections */
+	struct session_limits limits;
+	size_t send_limit;
+	bool is_in_turn; /* else a deadline or deferred work must wake the loop */
+	bool is_stopped;
+	bool has_signals;
+	uint64_t lag_ms; /* the longest turn since the last PONG */
+
+	struct baton_conn *deferred, *last_deferred;
+	struct baton_conn *opening; /* whose open runs: its offer is channel.offer */
+	struct baton_conn *current; /* whose event runs: batch is its output */
+	size_t batch_length;
+	uint8_t batch[HOST_BATCH_BYTES];
+	uint8_t receive[SESSION_MAX_TAIL + HOST_RECEIVE_BYTES]; /* kept bytes go before a read */
+	char value[HANDOFF_MAX_BYTES];                          /* what baton_get returned last */
+};
+
+/* A deadline was set or work was deferred: outside of a turn the loop must learn of it. */
+void host_nudge(struct baton *);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From TAKEN to the 101: the metadata of the request, the author's open, the answer. The gateway
+ * has judged the head already and wrote it anew, so this only looks things up in it. The metadata
+ * is not kept beyond the answer: a copy is made for BATON_LATER alone.
+ */
+#include "libbaton/offer.h"
+
+#include "libbaton/buffer.h"
+#include "libbaton/conn.h"
+#include "libbaton/handshake.h"
+#include "libbaton/host.h"
+#include "libbaton/output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct payload {
+	const char *at;
+	size_t len;
+};
+
+static struct payload payload_of(const struct baton_conn *conn)
+{
+	const struct baton *baton = conn->baton;
+	if (baton->opening == conn) {
+		return (struct payload){baton->channel.offer.payload,
+					baton->channel.offer.payload_bytes};
+	}
+	if (conn->state == CONN_OPENING && conn->kept != NULL) {
+		return (struct payload){(const char *)conn->kept->at, conn->kept->length};
+	}
+	return (struct payload){NULL, 0};
+}
+
+/* "X-Forwarded" is key X_FORWARDED. A field with an underscore in its own name is never found, or
+ * a client could pose as another field. */
+static bool is_field(const char *line, size_t name_len, const char *key)
+{
+	if (strlen(key) != name_len) {
+		return false;
+	}
+	for (size_t i = 0; i < name_len; i++) {
+		char c = line[i];
+		if (c >= 'a' && c <= 'z') {
+			c = (char)(c - 'a' + 'A');
+		}
+		if (c == '_' || (c == '-' ? '_' : c) != key[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Adds one line's value to what value holds already, and returns the new length. */
+static size_t join(char *value, size_t length, const char *from, const char *end,
+		   const char *separator)
+{
+	while (from < end && (*from == ' ' || *from == '\t')) {
+		from++;
+	}
+	if (length > 0) {
+		memcpy(value + length, separator, 2);
+		length += 2;
+	}
+	memcpy(value + length, from, (size_t)(end - from));
+	return length + (size_t)(end - from);
+}
+
+/* All lines of one field, RFC 9110, 5.3. baton->value has room for a whole head, and a line with
+ * its name and CRLF is longer than its value and a separator. */
+static const char *find_field(struct baton *baton, struct payload payload, const char *key)
+{
+	const char *head = handoff_pairs_find(payload.at, payload.len, "HEAD");
+	const char *separator = strcmp(key, "COOKIE") == 0 ? "; " : ", ";
+	const char *line = head != NULL ? strstr(head, "\r\n") : NULL; /* behind the request line */
+	size_t length = 0;
+	bool is_there = false;
+	while (line != NULL) {
+		line += 2;
+		const char *end = strstr(line, "\r\n");
+		const char *colon = end != NULL ? memchr(line, ':', (size_t)(end - line)) : NULL;
+		if (colon != NULL && is_field(line, (size_t)(colon - line), key)) {
+			length = join(baton->value, length, colon + 1, end, separator);
+			is_there = true;
+		}
+		line = end;
+	}
+	baton->value[length] = '\0';
+	return is_there ? baton->value : NULL;
+}
+
+const char *baton_get(struct baton_conn *conn, const char *key)
+{
+	struct payload payload = payload_of(conn);
+	if (payload.at == NULL || conn->state != CONN_OPENING) {
+		return NULL;
+	}
+	if (strncmp(key, "HTTP_", 5) == 0) {
+		return find_field(conn->baton, payload, key + 5);
+	}
+	return handoff_pairs_find(payload.at, payload.len, key);
+}
+
+/* ---- answers ---- */
+
+static const char *reason_phrase(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} known[] = {
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{409, "Conflict"},
+		{410, "Gone"},
+		{426, "Upgrade Required"},
+		{429, "Too Many Requests"},
+		{500, "Internal Server Error"},
+		{502, "Bad Gateway"},
+		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
+	};
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (known[i].status == status) {
+			return known[i].phrase;
+		}
+	}
+	return "Refused";
+}
+
+/* Nothing was written before this; behind it nothing will be. */
+static int answer(struct baton_conn *conn, int status, const char *headers, const void *body,
+		  size_t len)
+{
+	char start[160];
+	int start_len = snprintf(start, sizeof start,
+				 "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\nConnection: close\r\n",
+				 status, reason_phrase(status), len);
+	size_t headers_len = headers != NULL ? strlen(headers) : 0;
+	size_t total = (size_t)start_len + headers_len + 2 + len;
+	struct buffer *whole = NULL;
+	if (!buffer_append(&whole, start, (size_t)start_len, total) ||
+	    !buffer_append(&whole, headers, headers_len, total) ||
+	    !buffer_append(&whole, "\r\n", 2, total) || !buffer_append(&whole, body, len, total)) {
+		buffer_free(&whole);
+		errno = ENOMEM;
+		return -1;
+	}
+	conn_set_end(conn, (unsigned)status, NULL, 0);
+	conn->is_ours = true;
+	conn->lingers = true;
+	conn->state = CONN_FLUSHING;
+	buffer_free(&conn->kept);
+	output_put(conn, whole->at, whole->length, NULL, 0);
+	buffer_free(&whole);
+	conn_settle_unless_current(conn);
+	return 0;
+}
+
+void offer_refuse(struct baton_conn *conn, int status)
+{
+	if (answer(conn, status, NULL, NULL, 0) != 0) {
+		conn_break(conn);
+	}
+}
+
+static void accept_with(struct baton_conn *conn, const char *subprotocol)
+{
+	char head[HANDSHAKE_MAX_BYTES];
+	const char *key = find_field(conn->baton, payload_of(conn), "SEC_WEBSOCKET_KEY");
+	size_t len = key != NULL ? handshake_write(head, key, strlen(key), subprotocol) : 0;
+	if (len == 0) {
+		offer_refuse(conn, 400); /* no upgrade request */
+		return;
+	}
+	conn->state = CONN_OPEN;
+	buffer_free(&conn->kept);
+	output_put(conn, head, len, NULL, 0);
+	conn_settle_unless_current(conn);
+}
+
+int baton_accept(struct baton_conn *conn, const char *subprotocol)
+{
+	if (conn->state != CONN_OPENING) {
+		errno = EALREADY;
+		return -1;
+	}
+	if (subprotocol != NULL &&
+	    !handshake_offers(find_field(conn->baton, payload_of(conn), "SEC_WEBSOCKET_PROTOCOL"),
+			      subprotocol)) {
+		errno = EINVAL;
+		return -1;
+	}
+	accept_with(conn, subprotocol);
+	return 0;
+}
+
+/* Whole lines, and no empty one: that would end the head. */
+static bool are_headers(const char *headers)
+{
+	size_t len = headers != NULL ? strlen(headers) : 0;
+	return len == 0 ||
+	       (len > 2 && strcmp(headers + len - 2, "\r\n") == 0 &&
+		strncmp(headers, "\r\n", 2) != 0 && strstr(headers, "\r\n\r\n") == NULL);
+}
+
+int baton_answer(struct baton_conn *conn, int status, const char *headers, const void *body,
+		 size_t len)
+{
+	if (conn->state != CONN_OPENING) {
+		errno = EALREADY;
+		return -1;
+	}
+	if (status < 400 || status > 599 || !are_headers(headers)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return answer(conn, status, headers, body, body != NULL ? len : 0);
+}
+
+/* ---- open ---- */
+
+static void decide(struct baton_conn *conn, int verdict)
+{
+	struct payload payload = payload_of(conn);
+	if (verdict == BATON_ACCEPT) {
+		accept_with(conn, NULL);
+	} else if (verdict != BATON_LATER) {
+		offer_refuse(conn, verdict >= 400 && verdict <= 599 ? verdict : 500);
+	} else if (!buffer_append(&conn->kept, payload.at, payload.len, payload.len)) {
+		offer_refuse(conn, 503);
+	}
+}
+
+void offer_open(struct baton_conn *conn)
+{
+	struct baton *baton = conn->baton;
+	table_add(&baton->table, conn);
+	baton->opening = conn;
+	baton->current = conn;
+	int verdict = baton->app.open != NULL ? baton->app.open(conn, baton->data) : BATON_ACCEPT;
+	if (conn->state == CONN_OPENING) {
+		decide(conn, verdict);
+	}
+	baton->opening = NULL;
+	conn_settle(conn);
+	baton->current = NULL;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Output of connections. While a connection's own event runs, small writes gather in the batch of
+ * the process, so that everything one read produced leaves in one send. Larger ones, and writes to
+ * other connections, go to the kernel from where they are; only what it refuses is copied.
+ */
+#include "libbaton/output.h"
+
+#include "libbaton/buffer.h"
+#include "libbaton/conn.h"
+#include "libbaton/host.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+	COPY_BYTES = 4096, /* up to here a copy into the batch is cheaper than a call of its own */
+	PARTS = 3,         /* batch, head, body */
+};
+
+/* Bytes that the kernel took, or -1 when the connection broke. */
+static ssize_t write_parts(struct baton_conn *conn, struct iovec *parts, size_t count)
+{
+	const struct msghdr packet = {.msg_iov = parts, .msg_iovlen = count};
+	ssize_t sent = sendmsg(conn->fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent >= 0) {
+		return sent;
+	}
+	switch (errno) {
+	case EAGAIN:
+	case EINTR:
+	case ENOBUFS:
+	case ENOMEM:
+		return 0;
+	default:
+		conn_break(conn);
+		return -1;
+	}
+}
+
+/* Queues what lies behind the first sent bytes of parts. False: the connection broke. */
+static bool enqueue(struct baton_conn *conn, const struct iovec *parts, size_t count, size_t sent)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+		sent -= skip;
+		if (skip < parts[i].iov_len &&
+		    !buffer_append(&conn->queue, (const char *)parts[i].iov_base + skip,
+				   parts[i].iov_len - skip, 0)) {
+			/* Half a frame cannot be taken back. */
+			conn_break(conn);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Writes the batch and these parts, which must follow on parts[0]. */
+static int write_now(struct baton_conn *conn, struct iovec parts[PARTS])
+{
+	struct baton *baton = conn->baton;
+	bool is_current = baton->current == conn;
+	parts[0].iov_base = baton->batch;
+	parts[0].iov_len = is_current ? baton->batch_length : 0;
+	size_t total = parts[0].iov_len + parts[1].iov_len + parts[2].iov_len;
+	ssize_t sent = write_parts(conn, parts, total > parts[0].iov_len ? PARTS : 1);
+	if (sent < 0) {
+		return BATON_CLOSED;
+	}
+	int result = BATON_SENT;
+	if ((size_t)sent < total) {
+		result = enqueue(conn, parts, PARTS, (size_t)sent) ? BATON_QUEUED : BATON_CLOSED;
+	}
+	if (is_current) {
+		baton->batch_length = 0;
+	}
+	return result;
+}
+
+void output_flush(struct baton_conn *conn)
+{
+	struct baton *baton = conn->baton;
+	if (baton->current == conn && baton->batch_length > 0) {
+		struct iovec parts[PARTS] = {{0}};
+		write_now(conn, parts);
+	}
+}
+
+static void add_to_batch(struct baton *baton, const void *from, size_t len)
+{
+	if (len > 0) {
+		memcpy(baton->batch + baton->batch_length, from, len);
+		baton->batch_length += len;
+	}
+}
+
+int output_put(struct baton_conn *conn, const void *head, size_t head_len, const void *body,
+	       size_t len)
+{
+	struct baton *baton = conn->baton;
+	struct iovec parts[PARTS] = {{0}, {(void *)head, head_len}, {(void *)body, len}};
+	bool is_small = baton->current == conn && head_len + len <= COPY_BYTES;
+	if (is_small && conn->queue == NULL &&
+	    baton->batch_length + head_len + len > HOST_BATCH_BYTES) {
+		output_flush(conn);
+	}
+	if (conn->state == CONN_ENDED) {
+		return BATON_CLOSED;
+	}
+	if (conn->queue != NULL) { /* the batch is empty then: it came before */
+		return enqueue(conn, parts, PARTS, 0) ? BATON_QUEUED : BATON_CLOSED;
+	}
+	if (is_small) {
+		add_to_batch(baton, head, head_len);
+		add_to_batch(baton, body, len);
+		return BATON_SENT;
+	}
+	return write_now(conn, parts);
+}
+
+int output_frame(struct baton_conn *conn, enum session_opcode opcode, const void *payload,
+		 size_t len)
+{
+	uint8_t header[SESSION_MAX_OUT_HEADER];
+	size_t header_len = session_write_header(header, opcode, false, len);
+	int result = output_put(conn, header, header_len, payload, len);
+	if (result >= 0) {
+		conn->bytes_out += header_len + len;
+	}
+	return result;
+}
+
+void output_close(struct baton_conn *conn, unsigned code, const void *why, size_t len)
+{
+	uint8_t payload[SESSION_MAX_CONTROL] = {(uint8_t)(code >> 8), (uint8_t)code};
+	if (code == SESSION_NO_CODE) {
+		output_frame(conn, SESSION_OP_CLOSE, NULL, 0);
+		return;
+	}
+	if (len > 0) {
+		memcpy(payload + 2, why, len);
+	}
+	output_frame(conn, SESSION_OP_CLOSE, payload, 2 + len);
+}
+
+static bool fits(const struct baton_conn *conn, size_t frame_len)
+{
+	const struct baton *baton = conn->baton;
+	size_t waits =
+		buffer_length(conn->queue) + (baton->current == conn ? baton->batch_length : 0);
+	return waits == 0 || (waits <= baton->send_limit && frame_len <= baton->send_limit - waits);
+}
+
+bool output_has_room(struct baton_conn *conn, size_t len)
+{
+	size_t frame_len = len + SESSION_MAX_OUT_HEADER;
+	if (!fits(conn, frame_len) && conn->queue == NULL) {
+		output_flush(conn); /* perhaps all of the batch has a place in the socket */
+	}
+	return fits(conn, frame_len);
+}
+
+bool output_drain(struct baton_conn *conn)
+{
+	struct buffer *queue = conn->queue;
+	struct iovec part = {queue->at + queue->start, queue->length};
+	ssize_t sent = write_parts(conn, &part, 1);
+	if (sent < 0) {
+		return false;
+	}
+	buffer_take(&conn->queue, (size_t)sent);
+	if (sent > 0 && conn->state == CONN_FLUSHING) {
+		loop_timer_stop(
+			&conn->timer); /* conn_settle starts it anew: somebody still reads */
+	}
+	return conn->queue == NULL;
+}
+
+int baton_send(struct baton_conn *conn, int type, const void *data, size_t len)
+{
+	if (conn->state != CONN_OPEN) {
+		return BATON_CLOSED;
+	}
+	if (!output_has_room(conn, len)) {
+		return conn->state == CONN_OPEN ? BATON_FULL : BATON_CLOSED;
+	}
+	if (conn->state != CONN_OPEN) {
+		return BATON_CLOSED;
+	}
+	int result =
+		output_frame(conn, type == BATON_TEXT ? SESSION_TEXT : SESSION_BINARY, data, len);
+	if (result >= 0) {
+		conn->messages_out++;
+	}
+	if (result == BATON_QUEUED) {
+		conn_settle_unless_current(conn);
+	}
+	return conn->state == CONN_ENDED ? BATON_CLOSED : result;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host of the session engine: one recv an event into the buffer of the process, the events
+ * drained, messages assembled, control frames answered. What this writes is batched by output.c
+ * and leaves when conn_settle is called, by our caller. Never a second read: a client that
+ * floods waits for its next turn like everybody.
+ */
+#include "libbaton/receive.h"
+
+#include "libbaton/buffer.h"
+#include "libbaton/conn.h"
+#include "libbaton/host.h"
+#include "libbaton/output.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const char no_memory[] = "no memory";
+
+/* Says the last words of a connection that we fail, RFC 6455, 7.1.7. */
+static void fail(struct baton_conn *conn, unsigned code, const char *why, size_t len)
+{
+	conn_set_end(conn, code, why, len);
+	conn->is_ours = true;
+	conn->lingers = true;
+	conn->state = CONN_FLUSHING;
+	output_close(conn, code, why, len);
+}
+
+/* The client's direction has ended without a Close. What is queued for it is still written. */
+static void handle_end_of_file(struct baton_conn *conn)
+{
+	if (conn->state == CONN_LINGERING) {
+		conn_break(conn);
+		return;
+	}
+	conn_set_end(conn, SESSION_ABNORMAL, NULL, 0);
+	conn->state = CONN_FLUSHING;
+}
+
+static void deliver(struct baton_conn *conn, int type, const void *data, size_t len)
+{
+	struct baton *baton = conn->baton;
+	conn->messages_in++;
+	if (baton->app.message != NULL) {
+		baton->app.message(conn, type, data, len, baton->data);
+	}
+}
+
+static void handle_piece(struct baton_conn *conn, const struct session_piece *piece)
+{
+	if (conn->state != CONN_OPEN) {
+		return;
+	}
+	if (piece->first && piece->last) {
+		deliver(conn, piece->opcode, piece->at, piece->len);
+		return;
+	}
+	size_t expected = (size_t)conn->session.message_bytes; /* what its frames have announced */
+	if (!buffer_append(&conn->message, piece->at, piece->len, expected)) {
+		fail(conn, 1011, no_memory, sizeof no_memory - 1);
+		return;
+	}
+	if (piece->last) {
+		/* Out of the connection first: a callback that closes it puts the reason there. */
+		struct buffer *whole = conn->message;
+		conn->message = NULL;
+		deliver(conn, piece->opcode, whole->at, whole->length);
+		buffer_free(&whole);
+	}
+}
+
+/* A client that pings and never reads gets no Pong beyond send_limit: it would get our memory. */
+static void handle_ping(struct baton_conn *conn, const struct session_piece *piece)
+{
+	if (conn->state == CONN_OPEN && output_has_room(conn, piece->len)) {
+		output_frame(conn, SESSION_OP_PONG, piece->at, piece->len);
+	}
+}
+
+/* has_more: the client wrote behind its Close; unread, that would make close() send a reset. */
+static void handle_close(struct baton_conn *conn, const struct session_piece *piece, bool has_more)
+{
+	bool is_answer = conn->state == CONN_CLOSING;
+	conn->state = CONN_FLUSHING;
+	conn->lingers = has_more;
+	if (!is_answer) {
+		conn_set_end(conn, piece->code, piece->at, piece->len);
+		output_close(conn, piece->code, piece->at, piece->len);
+	}
+}
+
+static void handle_error(struct baton_conn *conn, const struct session_piece *piece)
+{
+	if (conn->state == CONN_OPEN) {
+		fail(conn, piece->code, (const char *)piece->at, piece->len);
+	} else {
+		conn_break(conn); /* our Close has been written; a valid answer will not come */
+	}
+}
+
+static void handle(struct baton_conn *conn, enum session_event event,
+		   const struct session_piece *piece, size_t behind)
+{
+	switch (event) {
+	case SESSION_PIECE:
+		handle_piece(conn, piece);
+		break;
+	case SESSION_PING:
+		handle_ping(conn, piece);
+		break;
+	case SESSION_CLOSE:
+		handle_close(conn, piece, behind > 0);
+		break;
+	case SESSION_ERROR:
+		handle_error(conn, piece);
+		break;
+	case SESSION_PONG:
+	case SESSION_NEED_MORE:
+		break;
+	}
+}
+
+static bool is_listening(const struct baton_conn *conn)
+{
+	return conn->state == CONN_CLOSING || (conn->state == CONN_OPEN && !conn->is_paused);
+}
+
+/* Callbacks may close, break or pause the connection at any point of this. */
+static void feed(struct baton_conn *conn, uint8_t *data, size_t len)
+{
+	enum session_event event = SESSION_PONG;
+	while (event != SESSION_NEED_MORE && is_listening(conn)) {
+		struct session_piece piece;
+		size_t used;
+		event = session_next(&conn->session, &conn->baton->limits, data, len, &used,
+				     &piece);
+		data += used;
+		len -= used;
+		handle(conn, event, &piece, len);
+	}
+	if (len > 0 && conn->state <= CONN_CLOSING && !buffer_append(&conn->kept, data, len, len)) {
+		conn_break(conn);
+	}
+}
+
+/* Puts what was kept before the place of the next read, and returns where it begins. */
+static uint8_t *unpack_kept(struct baton_conn *conn, uint8_t *before)
+{
+	struct buffer *kept = conn->kept;
+	if (kept != NULL) {
+		before -= kept->length;
+		memcpy(before, kept->at, kept->length);
+		buffer_free(&conn->kept);
+	}
+	return before;
+}
+
+void receive_kept(struct baton_conn *conn)
+{
+	uint8_t *end = conn->baton->receive + sizeof conn->baton->receive;
+	if (conn->kept != NULL && is_listening(conn)) {
+		uint8_t *begin = unpack_kept(conn, end);
+		feed(conn, begin, (size_t)(end - begin));
+	}
+}
+
+void receive_read(struct baton_conn *conn)
+{
+	if (conn->state != CONN_LINGERING && buffer_length(conn->kept) > SESSION_MAX_TAIL) {
+		receive_kept(conn); /* of a pause; only behind it is there room to read */
+		return;
+	}
+	uint8_t *to = conn->baton->receive + SESSION_MAX_TAIL;
+	ssize_t got = recv(conn->fd, to, HOST_RECEIVE_BYTES, MSG_DONTWAIT);
+	if (got < 0) {
+		if (errno != EAGAIN && errno != EINTR) {
+			conn_break(conn);
+		}
+		return;
+	}
+	if (got == 0) {
+		handle_end_of_file(conn);
+		return;
+	}
+	if (conn->state == CONN_LINGERING) {
+		return;
+	}
+	conn->bytes_in += (uint64_t)got;
+	uint8_t *begin = unpack_kept(conn, to);
+	feed(conn, begin, (size_t)(to + got - begin));
+}
