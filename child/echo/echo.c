@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * baton-echo: sends every message back as it came. The smallest useful child, the one that the
+ * tests and benchmarks start, and the page to begin reading baton.h with.
+ *
+ * A message that finds the client's queue full (it sends and does not read) is dropped; the
+ * library stops reading such a client long before that.
+ */
+#include "libbaton/baton.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void message(struct baton_conn *conn, int type, const void *data, size_t len, void *app)
+{
+	(void)app;
+	baton_send(conn, type, data, len);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct baton_app echo = {.size = sizeof echo, .message = message};
+	const char *name = argc > 0 ? argv[0] : "baton-echo";
+	struct baton *baton = baton_create(&echo, NULL);
+	if (baton == NULL) {
+		fprintf(stderr, "%s: %s\n", name, baton_explain());
+		return 2;
+	}
+	int result = baton_run(baton);
+	if (result != 0) {
+		fprintf(stderr, "%s: the event loop failed: %s\n", name, strerror(errno));
+	}
+	baton_destroy(baton);
+	return result == 0 ? 0 : 1;
+}
