@@ -253,8 +253,8 @@ static int open_listeners(struct gateway *gateway)
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (listener_open(&gateway->listeners[i], gateway->loop,
-				  &gateway->config->listeners[i], (unsigned)i, conn_accept,
-				  &gateway->conns) != 0) {
+				  &gateway->config->listeners[i], (unsigned)i,
+				  &conn_listener_events, &gateway->conns) != 0) {
 			return -1;
 		}
 		gateway->listeners_open++;

@@ -349,11 +349,17 @@ static void handle_linger_timer(struct loop_timer *timer)
 	conn_close(loop_owner(timer, struct conn, timer));
 }
 
-bool conn_accept(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+static bool has_room(void *data)
+{
+	const struct conns *self = data;
+	return ledger_count(self->ledger) < self->max;
+}
+
+static void handle_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
 	struct conns *self = listener->data;
 	struct record *record = ledger_open(self->ledger);
-	assert(record != NULL); /* the false below keeps one free */
+	assert(record != NULL); /* has_room said so */
 	self->counters->accepted++;
 	record->opened_ms = loop_now_ms(self->loop);
 	record->listener = (uint16_t)listener->index;
@@ -361,8 +367,12 @@ bool conn_accept(struct listener *listener, int fd, const struct sockaddr_storag
 	struct conn *conn = conn_create(self, fd, record);
 	conn->listener = listener;
 	look(conn, 0);
-	return ledger_count(self->ledger) < self->max;
 }
+
+const struct listener_events conn_listener_events = {
+	.has_room = has_room,
+	.accepted = handle_accepted,
+};
 
 /* ---- what handover.c asks and tells ---- */
 

@@ -60,7 +60,7 @@ void conn_passes(struct ticket *);
 void conn_taken(struct ticket *, struct receiver *);
 void conn_failed(struct ticket *, enum refusal, int status);
 
-/* A listener_fn; the listener's data is the struct conns. */
-bool conn_accept(struct listener *, int fd, const struct sockaddr_storage *peer);
+/* For the listeners; their data is the struct conns. */
+extern const struct listener_events conn_listener_events;
 
 #endif

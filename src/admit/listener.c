@@ -97,46 +97,52 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static void pause_for(struct listener *listener, const char *why)
+{
+	log_event(LOG_WARN, "accept-paused", "address=%s reason=\"%s\" pause_ms=%d", listener->name,
+		  why, LISTENER_PAUSE_MS);
+	listener_pause(listener);
+}
+
 static void handle_accept(struct loop_io *io, unsigned events)
 {
 	(void)events;
 	struct listener *listener = loop_owner(io, struct listener, io);
 	for (int i = 0; i < LISTENER_ACCEPTS_A_TURN; i++) {
+		if (!listener->events->has_room(listener->data)) {
+			pause_for(listener, "limits.connections");
+			return;
+		}
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof peer;
 		int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
 		if (fd < 0) {
 			if (is_shortage(errno)) {
-				log_event(LOG_WARN, "accept-paused", "address=%s error=\"%s\"",
-					  listener->name, strerror(errno));
-				listener_pause(listener);
+				pause_for(listener, strerror(errno));
 			}
-			return; /* EAGAIN, or a client that has already left */
+			return; /* else nobody is there, or a client that has already left */
 		}
-		if (!listener->fn(listener, fd, &peer)) {
-			log_event(LOG_WARN, "accept-paused",
-				  "address=%s error=\"limits.connections\"", listener->name);
-			listener_pause(listener);
-			return;
-		}
+		listener->events->accepted(listener, fd, &peer);
 	}
 }
 
 int listener_open(struct listener *listener, struct loop *loop,
-		  const struct config_listener *config, unsigned index, listener_fn *fn, void *data)
+		  const struct config_listener *config, unsigned index,
+		  const struct listener_events *events, void *data)
 {
 	*listener = (struct listener){.config = config,
 				      .loop = loop,
 				      .io = {.fd = -1},
 				      .fd = -1,
 				      .index = index,
-				      .fn = fn,
+				      .events = events,
 				      .data = data};
 	loop_lane_init(&listener->lane, loop, handle_pause_end);
 	if (bind_and_listen(listener) != 0) {
 		log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"", config->name,
 			  strerror(errno));
 		fd_close(&listener->fd);
+		loop_lane_finish(&listener->lane);
 		return -1;
 	}
 	learn_name(listener);

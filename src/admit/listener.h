@@ -23,8 +23,13 @@ enum {
 
 struct listener;
 
-/* fd is the receiver's from here on, blocking, close-on-exec. False: no more for now, pause. */
-typedef bool listener_fn(struct listener *, int fd, const struct sockaddr_storage *peer);
+struct listener_events {
+	/* Is there room for one more? Asked before each accept; no: a pause. */
+	bool (*has_room)(void *data);
+
+	/* A client: fd is the receiver's from here on, blocking, close-on-exec. */
+	void (*accepted)(struct listener *, int fd, const struct sockaddr_storage *peer);
+};
 
 struct listener {
 	const struct config_listener *config;
@@ -36,14 +41,14 @@ struct listener {
 	unsigned index;
 	unsigned port; /* 0 for a Unix socket */
 	uint64_t pauses;
-	listener_fn *fn;
+	const struct listener_events *events;
 	void *data;
 	char name[LISTENER_NAME_BYTES]; /* "127.0.0.1:8080" with the real port, "unix:/path" */
 };
 
 /* Opens, binds, listens; accepts nothing yet. 0, or -1 with errno and logged. */
 int listener_open(struct listener *, struct loop *, const struct config_listener *, unsigned index,
-		  listener_fn *, void *data);
+		  const struct listener_events *, void *data);
 
 /* Begins to accept. 0, or -1 with errno. */
 int listener_start(struct listener *);

@@ -64,7 +64,8 @@ static void fail_repeated_title(cfg_t *cfg, const char *title)
 	}
 }
 
-static void handle_error(cfg_t *cfg, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void handle_error(cfg_t *cfg, const char *format,
+							       va_list args)
 {
 	static const struct {
 		const char *theirs, *ours; /* the word between two halves of ours */

@@ -23,6 +23,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+enum { SUSPECT_PING_MS = 50 }; /* between a PONG and the next PING to a suspect */
+
 static const struct config_pool *config_of(const struct child *child)
 {
 	return child->receiver.pool->config;
@@ -228,7 +230,13 @@ static void ping(struct child *child)
 
 void child_suspect(struct child *child)
 {
-	ping(child);
+	/* A child that answers, and to whom an offer cannot be sent all the same (ETOOMANYREFS), is not
+	 * asked again and again in a circle. */
+	if (child->state == CHILD_READY && now_ms(child) - child->pong_ms < SUSPECT_PING_MS) {
+		loop_timer_start(&child->supervisor->lane, &child->timer, SUSPECT_PING_MS);
+	} else {
+		ping(child);
+	}
 }
 
 static void handle_heartbeat(struct child *child)

@@ -45,6 +45,7 @@ struct child {
 	bool ping_waits;       /* a PING is out, or must go out as soon as there is room */
 	bool ping_unsent;      /* the latter */
 	uint64_t ping_sent_ms; /* when it began to wait */
+	uint64_t pong_ms;      /* of the last PONG */
 	unsigned failures;     /* bad runs in a row */
 	unsigned restarts;
 	unsigned idle_talk; /* LOG and unknown messages since the last heartbeat */

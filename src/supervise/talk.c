@@ -90,6 +90,7 @@ static void handle_pong(struct child *child)
 		return;
 	}
 	child->ping_waits = false;
+	child->pong_ms = loop_now_ms(child->supervisor->loop);
 	child->receiver.seat.is_full = false;
 }
 
