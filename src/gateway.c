@@ -111,6 +111,12 @@ static void handle_suspected(struct receiver *receiver)
 	child_suspect(supervisor_child_of(receiver));
 }
 
+static void handle_mute(struct receiver *receiver)
+{
+	child_abort(supervisor_child_of(receiver),
+		    "an offer was read, no TAKEN within ping_timeout");
+}
+
 static const struct handover_events handover_events = {
 	.write = conn_write_offer,
 	.waits = conn_waits,
@@ -118,6 +124,7 @@ static const struct handover_events handover_events = {
 	.taken = conn_taken,
 	.failed = conn_failed,
 	.suspected = handle_suspected,
+	.mute = handle_mute,
 };
 
 static void handle_ready(void *data)

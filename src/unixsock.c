@@ -37,14 +37,18 @@ int unixsock_claim(const struct sockaddr_un *address)
 		return -1;
 	}
 	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* EAGAIN: its backlog is full, so somebody is there. */
-	bool answers = probe >= 0 &&
-		       (connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ||
-			errno == EAGAIN);
+	if (probe < 0) {
+		return -1;
+	}
+	bool answers = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0;
 	fd_close(&probe);
-	if (answers) {
+	/* EAGAIN: its backlog is full; EPROTOTYPE: a socket of another type. Somebody is there. */
+	if (answers || errno == EAGAIN || errno == EPROTOTYPE) {
 		errno = EADDRINUSE;
 		return -1;
+	}
+	if (errno != ECONNREFUSED) {
+		return -1; /* it could not be asked, so nothing is known */
 	}
 	return unlink(address->sun_path);
 }

@@ -10,7 +10,7 @@ int unixsock_address(struct sockaddr_un *, const char *path);
 
 /*
  * Makes way for a bind: removes the file of a server that is gone. 0, or -1 with errno: EADDRINUSE
- * when somebody answers there, EEXIST when it is no socket, or as unlink(2).
+ * when somebody is there, EEXIST when it is no socket, or as connect(2) and unlink(2).
  */
 int unixsock_claim(const struct sockaddr_un *);
 

@@ -117,7 +117,7 @@ static enum handoff_result judge(const struct msghdr *packet, size_t bytes, char
 	}
 	bool wants_fd = fd_r != NULL && message.type == HANDOFF_CONNECTION;
 	bool lost = (packet->msg_flags & MSG_CTRUNC) != 0;
-	if (count > (wants_fd ? 1 : 0) || (lost && !wants_fd)) {
+	if (count > (wants_fd ? 1 : 0) || (lost && (!wants_fd || count > 0))) {
 		return HANDOFF_MALFORMED;
 	}
 	*message_r = message;

@@ -268,8 +268,9 @@ enum handoff_result handover_send_offer(struct ticket *ticket, struct receiver *
 	if (result == HANDOFF_OK) {
 		release_spare(ticket);
 		link_offer(ticket, receiver);
+		ticket->offered_ms = loop_now_ms(self->loop);
 		if (ticket->deadline_ms == 0) {
-			ticket->deadline_ms = loop_now_ms(self->loop) + config->handover_timeout_ms;
+			ticket->deadline_ms = ticket->offered_ms + config->handover_timeout_ms;
 		}
 		loop_timer_start(&self->offer_lane, &ticket->timer, config->offer_timeout_ms);
 	}

@@ -45,6 +45,7 @@ struct ticket {
 	struct seat *wants;         /* WAITING by hash: the seat that must have room */
 	uint64_t wait_until_ms;     /* queue_timeout, from the first wait on; 0 before */
 	uint64_t deadline_ms;       /* handover_timeout, from the first offer on; 0 before */
+	uint64_t offered_ms;        /* when the offer that stands was sent */
 	unsigned deaths, refusals;  /* of children that had it */
 	char *message;              /* from messages.h; NULL: the head is not consumed yet */
 	size_t message_bytes;
@@ -95,6 +96,10 @@ struct handover_events {
 
 	/* This receiver did not read in time, or has no room for messages: find out whether it lives. */
 	void (*suspected)(struct receiver *);
+
+	/* This receiver has read an offer and not acknowledged it for ping_timeout: only its death can
+	 * free the client. */
+	void (*mute)(struct receiver *);
 };
 
 struct handover {

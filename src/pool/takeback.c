@@ -55,10 +55,22 @@ static void place(struct ticket *ticket)
 	}
 }
 
+/* The child has read it: TAKEN comes, or the child is as good as dead. */
+static void wait_for_reader(struct ticket *ticket)
+{
+	struct handover *self = ticket->pool->handover;
+	const unsigned limit_ms = ticket->pool->config->ping_timeout_ms;
+	uint64_t waited_ms = loop_now_ms(self->loop) - ticket->offered_ms;
+	if (waited_ms >= limit_ms) {
+		self->events->mute(ticket->receiver);
+	} else {
+		loop_timer_start(&self->offer_lane, &ticket->timer, limit_ms - (unsigned)waited_ms);
+	}
+}
+
 /*
  * An offer has not been acknowledged in time. If somebody else is prompt, or its whole time is up,
- * everything that the child has not read is taken back. An offer that it has read no longer runs a
- * timer: TAKEN comes, or the heartbeat ends the child.
+ * everything that the child has not read is taken back. What it has read stays its own.
  */
 void handover_handle_offer_timer(struct loop_timer *timer)
 {
@@ -70,8 +82,15 @@ void handover_handle_offer_timer(struct loop_timer *timer)
 		return;
 	}
 	struct came_back back = take_back(receiver, true);
+	bool was_read = true;
+	for (size_t i = 0; i < back.count; i++) {
+		was_read = was_read && back.tickets[i] != ticket;
+	}
 	if (back.count > 0) {
 		handover_suspect(receiver);
+	}
+	if (was_read) {
+		wait_for_reader(ticket);
 	}
 	for (size_t i = 0; i < back.count; i++) {
 		place(back.tickets[i]);

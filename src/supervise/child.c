@@ -18,12 +18,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 enum { SUSPECT_PING_MS = 50 }; /* between a PONG and the next PING to a suspect */
+
+static const unsigned NO_LIMIT = UINT_MAX;
 
 static const struct config_pool *config_of(const struct child *child)
 {
@@ -63,14 +66,14 @@ const char *child_state_name(const struct child *child)
 	return "";
 }
 
-/* The one place where the state changes; limit_ms: until child_handle_timer, 0: no limit. */
+/* The one place where the state changes; limit_ms: until child_handle_timer, or NO_LIMIT. */
 static void enter(struct child *child, enum child_state state, unsigned limit_ms)
 {
 	assert(state != CHILD_READY || child->state == CHILD_STARTING);
 	assert(state != CHILD_STARTING || child->state == CHILD_DOWN);
 	child->state = state;
 	loop_timer_stop(&child->timer);
-	if (limit_ms > 0) {
+	if (limit_ms != NO_LIMIT) {
 		loop_timer_start(&child->supervisor->lane, &child->timer, limit_ms);
 	}
 }
@@ -164,7 +167,7 @@ void child_kill(struct child *child)
 	if (child->state == CHILD_DOWN || child->state == CHILD_KILLED) {
 		return;
 	}
-	enter(child, CHILD_KILLED, 0);
+	enter(child, CHILD_KILLED, NO_LIMIT);
 	handover_shut(&child->receiver);
 	spawner_kill(child->supervisor->spawner, child->token, SIGKILL);
 }
@@ -239,19 +242,28 @@ void child_suspect(struct child *child)
 	}
 }
 
+/* It does not do its part: SIGABRT, for the core, then SIGKILL; nothing new from now on. */
+void child_abort(struct child *child, const char *why)
+{
+	const struct config_pool *config = config_of(child);
+	if (child->state != CHILD_READY && child->state != CHILD_DRAINING) {
+		return;
+	}
+	log_event(LOG_ERROR, "child-stuck",
+		  "pool=%s child=%u pid=%d reason=\"%s\" connections=%u action=abort", config->name,
+		  child->receiver.seat.index, (int)child->receiver.pid, why,
+		  child->receiver.seat.live);
+	enter(child, CHILD_STUCK, config->stop_timeout_ms);
+	handover_shut(&child->receiver);
+	spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
+}
+
 static void handle_heartbeat(struct child *child)
 {
 	const struct config_pool *config = config_of(child);
 	child->idle_talk = 0;
 	if (child->ping_waits && now_ms(child) - child->ping_sent_ms >= config->ping_timeout_ms) {
-		log_event(LOG_ERROR, "child-stuck",
-			  "pool=%s child=%u pid=%d silent_ms=%llu connections=%u action=abort",
-			  config->name, child->receiver.seat.index, (int)child->receiver.pid,
-			  (unsigned long long)(now_ms(child) - child->ping_sent_ms),
-			  child->receiver.seat.live);
-		enter(child, CHILD_STUCK, config->stop_timeout_ms);
-		handover_shut(&child->receiver);
-		spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
+		child_abort(child, "no PONG within ping_timeout");
 		return;
 	}
 	ping(child);
@@ -306,7 +318,7 @@ static void schedule_restart(struct child *child)
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0) {
 		random = (uint32_t)now_ms(child); /* the spread need not be a secret */
 	}
-	enter(child, CHILD_DOWN, 0);
+	enter(child, CHILD_DOWN, NO_LIMIT);
 	if (!child->supervisor->is_stopping) {
 		unsigned delay_ms = pool_restart_delay_ms(child->failures, random);
 		loop_timer_start(&child->supervisor->lane, &child->timer, delay_ms);

@@ -68,6 +68,9 @@ void child_stop(struct child *);
 /* SIGKILL now. */
 void child_kill(struct child *);
 
+/* SIGABRT now, SIGKILL at the pool's stop_timeout: it is stuck, why says how that showed. */
+void child_abort(struct child *, const char *why);
+
 /* Sends a PING unless one is out: the receiver did not read in time. */
 void child_suspect(struct child *);
 

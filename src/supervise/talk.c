@@ -92,6 +92,7 @@ static void handle_pong(struct child *child)
 	child->ping_waits = false;
 	child->pong_ms = loop_now_ms(child->supervisor->loop);
 	child->receiver.seat.is_full = false;
+	handover_serve(&child->receiver);
 }
 
 static void handle_idle_talk(struct child *child, const struct handoff_message *message)
