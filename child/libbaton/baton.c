@@ -9,6 +9,7 @@
 #include "libbaton/baton.h"
 
 #include "libbaton/conn.h"
+#include "libbaton/handshake.h"
 #include "libbaton/host.h"
 #include "libbaton/startup.h"
 
@@ -82,6 +83,7 @@ static int start(struct baton *baton, int channel_fd)
 	loop_lane_init(&baton->closing, baton->loop, conn_handle_timeout);
 	loop_lane_init(&baton->lingering, baton->loop, conn_handle_timeout);
 	drain_init(baton);
+	handshake_prepare();
 	loop_on_turn_end(baton->loop, handle_turn_end, baton);
 	return channel_start(baton, channel_fd);
 }

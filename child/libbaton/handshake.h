@@ -15,6 +15,9 @@ enum { HANDSHAKE_ACCEPT_BYTES = 28, HANDSHAKE_MAX_BYTES = 512 };
 size_t handshake_write(char to[HANDSHAKE_MAX_BYTES], const char *key, size_t key_len,
 		       const char *subprotocol);
 
+/* Does once what the first handshake would do between TAKEN and 101 (OpenSSL reads its files). */
+void handshake_prepare(void);
+
 /* Is name, compared exactly, one of the tokens of the client's Sec-WebSocket-Protocol value? */
 int handshake_offers(const char *offered, const char *name);
 

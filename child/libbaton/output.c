@@ -24,7 +24,9 @@ enum {
 static ssize_t write_parts(struct baton_conn *conn, struct iovec *parts, size_t count)
 {
 	const struct msghdr packet = {.msg_iov = parts, .msg_iovlen = count};
-	ssize_t sent = sendmsg(conn->fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t sent = count == 1 ? send(conn->fd, parts[0].iov_base, parts[0].iov_len,
+					 MSG_DONTWAIT | MSG_NOSIGNAL)
+				  : sendmsg(conn->fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent >= 0) {
 		return sent;
 	}
