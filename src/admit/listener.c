@@ -104,26 +104,24 @@ static void pause_for(struct listener *listener, const char *why)
 	listener_pause(listener);
 }
 
+/* One an event: what has been accepted is offered, and receipts are read, before the next; a burst
+ * then fills no queue (measured: no dearer than many at once). */
 static void handle_accept(struct loop_io *io, unsigned events)
 {
 	(void)events;
 	struct listener *listener = loop_owner(io, struct listener, io);
-	for (int i = 0; i < LISTENER_ACCEPTS_A_TURN; i++) {
-		if (!listener->events->has_room(listener->data)) {
-			pause_for(listener, "limits.connections");
-			return;
-		}
-		struct sockaddr_storage peer;
-		socklen_t len = sizeof peer;
-		int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
-		if (fd < 0) {
-			if (is_shortage(errno)) {
-				pause_for(listener, strerror(errno));
-			}
-			return; /* else nobody is there, or a client that has already left */
-		}
-		listener->events->accepted(listener, fd, &peer);
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof peer;
+	if (!listener->events->has_room(listener->data)) {
+		pause_for(listener, "limits.connections");
+		return;
 	}
+	int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+	if (fd >= 0) {
+		listener->events->accepted(listener, fd, &peer);
+	} else if (is_shortage(errno)) {
+		pause_for(listener, strerror(errno));
+	} /* else nobody is there, or a client that has already left */
 }
 
 int listener_open(struct listener *listener, struct loop *loop,
