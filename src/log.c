@@ -53,6 +53,7 @@ void log_open(int fd, enum log_level least)
 	struct stat info;
 	self.fd = fd;
 	self.least = least;
+	self.dropped = self.dropped_told = 0;
 	self.sink = SINK_FILE;
 	if (fstat(fd, &info) != 0 || S_ISREG(info.st_mode)) {
 		return;
@@ -71,6 +72,7 @@ void log_close(void)
 {
 	log_flush();
 	fd_close(&self.own_fd);
+	self.length = 0; /* what this reader did not take is not the next one's */
 	self.fd = -1;
 	self.least = LOG_ERROR + 1;
 }

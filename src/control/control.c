@@ -17,6 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { PAUSE_MS = 100 }; /* after EMFILE and its like */
+
 struct client {
 	struct control *control; /* NULL: the place is free */
 	struct loop_io io;
@@ -33,8 +35,9 @@ struct control {
 	control_fn *fn;
 	void *data;
 	struct loop_io io;
-	struct loop_lane lane;
-	bool is_full; /* not accepting: all places are taken */
+	struct loop_lane lane, pause_lane;
+	struct loop_timer pause;
+	bool is_full; /* not accepting: all places are taken, or no descriptor is left */
 	struct client clients[CONTROL_CLIENTS];
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
@@ -44,6 +47,18 @@ static void accept_again(struct control *control)
 	if (control->is_full && loop_io_change(control->loop, &control->io, LOOP_READ) == 0) {
 		control->is_full = false;
 	}
+}
+
+/* No descriptor for a client who stands there: he stays readable, and would be asked in every turn. */
+static void pause_accepting(struct control *control)
+{
+	control->is_full = loop_io_change(control->loop, &control->io, 0) == 0;
+	loop_timer_start(&control->pause_lane, &control->pause, PAUSE_MS);
+}
+
+static void handle_pause_end(struct loop_timer *timer)
+{
+	accept_again(loop_owner(timer, struct control, pause));
 }
 
 static void client_close(struct client *client)
@@ -174,6 +189,9 @@ static void handle_accept(struct loop_io *io, unsigned events)
 	}
 	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			pause_accepting(control);
+		}
 		return;
 	}
 	*client = (struct client){.io = {.fd = -1}};
@@ -234,6 +252,7 @@ struct control *control_create(struct loop *loop, const char *path, control_fn *
 	control->data = data;
 	snprintf(control->path, sizeof control->path, "%s", path);
 	loop_lane_init(&control->lane, loop, handle_timer);
+	loop_lane_init(&control->pause_lane, loop, handle_pause_end);
 	log_event(LOG_INFO, "control", "path=%s", path);
 	return control;
 }
@@ -252,6 +271,7 @@ void control_destroy(struct control *control)
 	loop_io_remove(control->loop, &control->io);
 	fd_close(&fd);
 	loop_lane_finish(&control->lane);
+	loop_lane_finish(&control->pause_lane);
 	unlink(control->path);
 	free(control);
 }

@@ -213,6 +213,11 @@ int loop_timer_is_running(const struct loop_timer *timer)
 	return timer->next != NULL;
 }
 
+uint64_t loop_timer_late_ms(const struct loop *loop, const struct loop_timer *timer)
+{
+	return loop->now_ms > timer->due_ms ? loop->now_ms - timer->due_ms : 0;
+}
+
 void loop_timer_stop(struct loop_timer *timer)
 {
 	if (timer->next == NULL) {

@@ -111,6 +111,12 @@ void loop_timer_start(struct loop_lane *, struct loop_timer *, unsigned wait_ms)
 void loop_timer_stop(struct loop_timer *); /* safe when it does not run */
 int loop_timer_is_running(const struct loop_timer *);
 
+/*
+ * By how much the timer that fires now is late. More than a moment: this process itself stood still
+ * or was busy, and what its peers sent meanwhile may be unread.
+ */
+uint64_t loop_timer_late_ms(const struct loop *, const struct loop_timer *);
+
 /* Blocks these signals in the calling thread and delivers them as calls of fn in the loop. Once a
  * loop. 0, or -1 with errno (signalfd(2)). */
 int loop_signals(struct loop *, const sigset_t *, loop_signal_fn *, void *data);

@@ -135,6 +135,7 @@ static void queue_insert(struct ticket *ticket, struct ticket *before)
 	before->prev->next = ticket;
 	before->prev = ticket;
 	ticket->pool->waiting_count++;
+	ticket->pool->waiting_for_any += ticket->by_hash ? 0 : 1;
 	unsigned left_ms = queue_time_left(ticket);
 	if (ticket->message != NULL && left_ms > WATCH_AFTER_MS) {
 		loop_timer_start(&self->watch_lane, &ticket->timer, WATCH_AFTER_MS);
@@ -151,6 +152,7 @@ static void queue_remove(struct ticket *ticket)
 	ticket->next->prev = ticket->prev;
 	ticket->prev = ticket->next = NULL;
 	ticket->pool->waiting_count--;
+	ticket->pool->waiting_for_any -= ticket->by_hash ? 0 : 1;
 	ticket->state = TICKET_IDLE;
 	loop_timer_stop(&ticket->timer);
 }
@@ -314,7 +316,8 @@ enum refusal handover_submit(struct ticket *ticket)
 	if (pool->is_failed) {
 		return REFUSAL_POOL_FAILED;
 	}
-	bool must_wait = pool->waiting_count > 0 && !ticket->by_hash; /* others were here first */
+	/* Others were here first; but who waits for a certain child keeps nobody from the rest. */
+	bool must_wait = pool->waiting_for_any > 0 && !ticket->by_hash;
 	if (!must_wait && deal(ticket) != DEALT_NOBODY) {
 		return REFUSAL_NONE;
 	}
@@ -337,17 +340,31 @@ void handover_deal_again(struct ticket *ticket)
 	}
 }
 
+/* Affinity: another seat than this must take it, and still may. */
+static bool waits_for_other(const struct ticket *ticket, const struct seat *seat)
+{
+	const struct seat *wants = ticket->wants;
+	return wants != NULL && wants != seat && wants->state != SEAT_SHUT &&
+	       pool_seat_has_room(wants);
+}
+
 /* Who waits for another seat, or finds none, is passed over; the others go in their order. */
 void handover_serve(struct receiver *receiver)
 {
 	struct pool *pool = receiver->pool;
 	struct seat *seat = &receiver->seat, *chosen;
-	for (struct ticket *ticket = pool->waiting.next, *next;
-	     ticket != &pool->waiting && seat->offered < POOL_MAX_OFFERS; ticket = next) {
+	bool nobody_has_room = false; /* for those to whom any child will do */
+	for (struct ticket *ticket = pool->waiting.next, *next; ticket != &pool->waiting;
+	     ticket = next) {
 		next = ticket->next;
-		bool waits_for_other =
-			ticket->by_hash && ticket->wants != NULL && ticket->wants != seat;
-		if (waits_for_other || handover_choose(ticket, &chosen) != POOL_SEAT) {
+		if (seat->state != SEAT_SHUT && seat->offered == POOL_MAX_OFFERS) {
+			return;
+		}
+		if (ticket->by_hash ? waits_for_other(ticket, seat) : nobody_has_room) {
+			continue;
+		}
+		if (handover_choose(ticket, &chosen) != POOL_SEAT) {
+			nobody_has_room = nobody_has_room || !ticket->by_hash;
 			continue;
 		}
 		queue_remove(ticket);
@@ -381,15 +398,12 @@ bool handover_refused(struct receiver *receiver, uint64_t id, int status)
 		return false;
 	}
 	handover_end_offer(ticket);
-	if (status != 0) {
+	receiver->seat.is_full = receiver->seat.is_full || status == 0;
+	if (status != 0 || ++ticket->refusals >= MAX_REFUSALS) {
 		handover_fail(ticket, REFUSAL_BY_CHILD, status);
-		return true;
-	}
-	receiver->seat.is_full = true;
-	if (++ticket->refusals >= MAX_REFUSALS) {
-		handover_fail(ticket, REFUSAL_BY_CHILD, 0);
 	} else {
 		handover_deal_again(ticket);
 	}
+	handover_serve(receiver); /* one offer fewer, or no room any more: both concern who waits */
 	return true;
 }

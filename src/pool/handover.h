@@ -69,11 +69,11 @@ struct pool {
 	const struct config_pool *config;
 	unsigned index;
 	size_t count;
-	struct seat **seats;   /* seats[i] is in a receiver */
-	struct ticket waiting; /* sentinel of the queue, oldest first */
-	unsigned waiting_count;
-	bool is_failed;   /* its children do not start: refuse at once */
-	bool is_stopping; /* it takes nobody any more */
+	struct seat **seats;                     /* seats[i] is in a receiver */
+	struct ticket waiting;                   /* sentinel of the queue, oldest first */
+	unsigned waiting_count, waiting_for_any; /* all, and those not by hash */
+	bool is_failed;                          /* its children do not start: refuse at once */
+	bool is_stopping;                        /* it takes nobody any more */
 };
 
 /* What the owner of the tickets does, and the owner of the receivers. */
@@ -136,7 +136,10 @@ void handover_withdraw(struct ticket *);
 bool handover_taken(struct receiver *, uint64_t id);
 bool handover_refused(struct receiver *, uint64_t id, int status);
 
-/* The receiver can take (more): it is ready, has spoken, or a connection has closed. */
+/*
+ * The receiver can take (more): it is ready, has spoken, or a connection has closed. Or it takes
+ * nothing more, and those that waited for it alone may go elsewhere.
+ */
 void handover_serve(struct receiver *);
 
 /*

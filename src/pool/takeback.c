@@ -8,7 +8,10 @@
 
 #include "config/config.h"
 
-enum { MAX_DEATHS = 3 }; /* a client whose request kills child after child gets 503 */
+enum {
+	MAX_DEATHS = 3,   /* a client whose request kills child after child gets 503 */
+	HEARING_MS = 200, /* for the loop to read what is there, when it is late itself */
+};
 
 struct came_back {
 	struct receiver *receiver;
@@ -33,12 +36,28 @@ static struct came_back take_back(struct receiver *receiver, bool resend_others)
 	return back;
 }
 
+static bool is_among(const struct came_back *back, const struct ticket *ticket)
+{
+	for (size_t i = 0; i < back->count; i++) {
+		if (back->tickets[i] == ticket) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Could somebody else take it now? Affinity never moves for slowness, or a room would split. */
 static bool may_move(const struct ticket *ticket)
 {
-	struct seat *seat;
-	return !ticket->by_hash && handover_choose(ticket, &seat) == POOL_SEAT &&
-	       seat != &ticket->receiver->seat;
+	struct seat *own = &ticket->receiver->seat, *other;
+	const enum seat_state state = own->state;
+	if (ticket->by_hash) {
+		return false;
+	}
+	own->state = SEAT_SHUT; /* however few it has: it did not read */
+	enum pool_choice choice = handover_choose(ticket, &other);
+	own->state = state;
+	return choice == POOL_SEAT;
 }
 
 /* An offer that came back goes elsewhere, or, with nowhere better to go, into the same queue. */
@@ -61,7 +80,9 @@ static void wait_for_reader(struct ticket *ticket)
 	struct handover *self = ticket->pool->handover;
 	const unsigned limit_ms = ticket->pool->config->ping_timeout_ms;
 	uint64_t waited_ms = loop_now_ms(self->loop) - ticket->offered_ms;
-	if (waited_ms >= limit_ms) {
+	if (waited_ms >= limit_ms && loop_timer_late_ms(self->loop, &ticket->timer) > HEARING_MS) {
+		loop_timer_start(&self->offer_lane, &ticket->timer, HEARING_MS);
+	} else if (waited_ms >= limit_ms) {
 		self->events->mute(ticket->receiver);
 	} else {
 		loop_timer_start(&self->offer_lane, &ticket->timer, limit_ms - (unsigned)waited_ms);
@@ -82,18 +103,15 @@ void handover_handle_offer_timer(struct loop_timer *timer)
 		return;
 	}
 	struct came_back back = take_back(receiver, true);
-	bool was_read = true;
-	for (size_t i = 0; i < back.count; i++) {
-		was_read = was_read && back.tickets[i] != ticket;
-	}
+	bool was_read = !is_among(&back, ticket);
 	if (back.count > 0) {
 		handover_suspect(receiver);
 	}
-	if (was_read) {
-		wait_for_reader(ticket);
-	}
 	for (size_t i = 0; i < back.count; i++) {
 		place(back.tickets[i]);
+	}
+	if (was_read) { /* last: the receiver may be shut by it */
+		wait_for_reader(ticket);
 	}
 }
 
@@ -105,22 +123,26 @@ void handover_shut(struct receiver *receiver)
 		handover_end_offer(back.tickets[i]);
 		handover_deal_again(back.tickets[i]);
 	}
+	handover_serve(receiver); /* who waited for it waits no longer */
 }
 
 void handover_died(struct receiver *receiver)
 {
 	receiver->seat.state = SEAT_SHUT;
-	take_back(receiver, false);
+	struct came_back back = take_back(receiver, false);
 	for (size_t i = 0; i < POOL_MAX_OFFERS; i++) {
 		struct ticket *ticket = receiver->offers[i];
 		if (ticket == NULL) {
 			continue;
 		}
 		handover_end_offer(ticket);
-		if (++ticket->deaths >= MAX_DEATHS) {
+		ticket->deaths +=
+			is_among(&back, ticket) ? 0 : 1; /* what it never read did not kill it */
+		if (ticket->deaths >= MAX_DEATHS) {
 			handover_fail(ticket, REFUSAL_CHILDREN_DIED, 0);
 		} else {
 			handover_deal_again(ticket);
 		}
 	}
+	handover_serve(receiver); /* who waited for it waits no longer */
 }

@@ -24,7 +24,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { SUSPECT_PING_MS = 50 }; /* between a PONG and the next PING to a suspect */
+enum {
+	SUSPECT_PING_MS = 50, /* between a PONG and the next PING to a suspect */
+	HEARING_MS = 200,     /* for the loop to read what is there, when it is late itself */
+};
 
 static const unsigned NO_LIMIT = UINT_MAX;
 
@@ -263,7 +266,12 @@ static void handle_heartbeat(struct child *child)
 	const struct config_pool *config = config_of(child);
 	child->idle_talk = 0;
 	if (child->ping_waits && now_ms(child) - child->ping_sent_ms >= config->ping_timeout_ms) {
-		child_abort(child, "no PONG within ping_timeout");
+		if (loop_timer_late_ms(child->supervisor->loop, &child->timer) > HEARING_MS) {
+			/* We stood still: the PONG may be there, behind other messages. */
+			loop_timer_start(&child->supervisor->lane, &child->timer, HEARING_MS);
+		} else {
+			child_abort(child, "no PONG within ping_timeout");
+		}
 		return;
 	}
 	ping(child);

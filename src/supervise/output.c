@@ -78,15 +78,23 @@ static ssize_t read_once(struct output *output)
 	return got;
 }
 
+/* No more will come: what has begun is a line too. */
+static void end(struct output *output)
+{
+	int fd = output->io.fd;
+	loop_io_remove(output->loop, &output->io);
+	fd_close(&fd);
+	if (output->length > 0) {
+		emit(output);
+	}
+}
+
 static void handle_readable(struct loop_io *io, unsigned events)
 {
 	(void)events;
 	struct output *output = loop_owner(io, struct output, io);
 	if (read_once(output) == 0) {
-		/* Every writer has closed it; the child itself may live on. */
-		int fd = io->fd;
-		loop_io_remove(output->loop, io);
-		fd_close(&fd);
+		end(output); /* every writer has closed it; the child itself may live on */
 	}
 }
 
@@ -124,12 +132,7 @@ void output_destroy(struct output *output)
 	if (output->io.fd >= 0) {
 		for (int i = 0; i < LAST_READS && read_once(output) > 0; i++) {
 		}
-		if (output->length > 0) {
-			emit(output);
-		}
-		int fd = output->io.fd;
-		loop_io_remove(output->loop, &output->io);
-		fd_close(&fd);
+		end(output);
 	}
 	free(output);
 }

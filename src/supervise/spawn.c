@@ -72,12 +72,17 @@ struct spawner *spawner_create(struct loop *loop, spawn_fn *fn, void *data)
 
 /* ---- in the child, between fork and exec: async-signal-safe calls, but for the user database ---- */
 
-static void die_reporting(const char *stage)
+static void die_reporting_to(int fd, const char *stage)
 {
 	struct report report = {.error = errno};
 	strncpy(report.stage, stage, sizeof report.stage - 1);
-	ssize_t written = write(REPORT_FD, &report, sizeof report);
+	ssize_t written = write(fd, &report, sizeof report);
 	_exit(written == (ssize_t)sizeof report ? 127 : 126);
+}
+
+static void die_reporting(const char *stage)
+{
+	die_reporting_to(REPORT_FD, stage);
 }
 
 /* 0-2, the channel and the report pipe, and nothing else whatever the gateway has open. */
@@ -88,9 +93,13 @@ static void arrange_descriptors(const struct spawn_request *request, int report)
 	int high_output = fcntl(request->output, F_DUPFD_CLOEXEC, 16);
 	int high_report = fcntl(report, F_DUPFD_CLOEXEC, 16);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	dup3(high_report, REPORT_FD, O_CLOEXEC);
-	if (high_channel < 0 || high_output < 0 || null < 0 || dup2(null, 0) < 0 ||
-	    dup2(high_output, 1) < 0 || dup2(high_output, 2) < 0 ||
+	int high_null = fcntl(null, F_DUPFD_CLOEXEC, 16);
+	if (high_channel < 0 || high_output < 0 || high_null < 0 || high_report < 0 ||
+	    dup3(high_report, REPORT_FD, O_CLOEXEC) < 0) {
+		die_reporting_to(report,
+				 "dup2"); /* REPORT_FD is still something of the gateway's */
+	}
+	if (dup2(high_null, 0) < 0 || dup2(high_output, 1) < 0 || dup2(high_output, 2) < 0 ||
 	    dup2(high_channel, CHANNEL_FD) < 0) {
 		die_reporting("dup2");
 	}
@@ -118,7 +127,9 @@ static void become_user(const struct spawn_request *request)
 		die_reporting("user");
 	}
 	gid_t gid = group != NULL ? group->gr_gid : user != NULL ? user->pw_gid : getgid();
-	if ((user != NULL && initgroups(user->pw_name, gid) != 0) || setgid(gid) != 0) {
+	/* The gateway's own supplementary groups are not the child's. */
+	if ((user != NULL ? initgroups(user->pw_name, gid) : setgroups(1, &gid)) != 0 ||
+	    setgid(gid) != 0) {
 		die_reporting("setgid");
 	}
 	if (user != NULL && setuid(user->pw_uid) != 0) {
@@ -193,6 +204,15 @@ static void handle_report(struct loop_io *io, unsigned events)
 	}
 }
 
+/* The group, and the process itself in case it has left it. It is not reaped yet: the numbers are
+ * its own. */
+static void signal_process(const struct process *process, int signal)
+{
+	if (kill(-process->pid, signal) != 0 || signal == SIGKILL) {
+		kill(process->pid, signal);
+	}
+}
+
 static void handle_exit(struct loop_io *io, unsigned events)
 {
 	(void)events;
@@ -201,7 +221,7 @@ static void handle_exit(struct loop_io *io, unsigned events)
 	if (process->report_io.fd >= 0) {
 		handle_report(&process->report_io, LOOP_READ); /* the reason comes before the end */
 	}
-	kill(-process->pid, SIGKILL); /* what it started and left behind */
+	signal_process(process, SIGKILL); /* what it started and left behind */
 	siginfo_t info = {0};
 	if (waitid(P_PIDFD, (id_t)io->fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) {
 		return;
@@ -259,7 +279,7 @@ pid_t spawner_start(struct spawner *spawner, unsigned token, const struct spawn_
 	fd_close(&report[1]);
 	if (process_watch(process, report[0]) != 0) {
 		int error = errno;
-		kill(-process->pid, SIGKILL);
+		signal_process(process, SIGKILL);
 		waitpid(process->pid, NULL, 0);
 		errno = error;
 		goto fail;
@@ -281,7 +301,7 @@ void spawner_kill(struct spawner *spawner, unsigned token, int signal)
 	for (struct process *process = spawner->processes; process != NULL;
 	     process = process->next) {
 		if (process->token == token) {
-			kill(-process->pid, signal);
+			signal_process(process, signal);
 			return;
 		}
 	}
@@ -294,7 +314,7 @@ void spawner_destroy(struct spawner *spawner)
 	}
 	while (spawner->processes != NULL) {
 		struct process *process = spawner->processes;
-		kill(-process->pid, SIGKILL);
+		signal_process(process, SIGKILL);
 		waitpid(process->pid, NULL, 0);
 		process_free(process);
 	}

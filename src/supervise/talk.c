@@ -38,14 +38,26 @@ static void handle_ready(struct child *child, const struct handoff_message *mess
 	} /* else it was told to stop in the meantime */
 }
 
+static void tell_full(const struct child *child)
+{
+	const struct receiver *receiver = &child->receiver;
+	log_event(LOG_WARN, "child-full",
+		  "pool=%s child=%u pid=%d connections=%u capacity=%u action=wait",
+		  receiver->pool->config->name, receiver->seat.index, (int)receiver->pid,
+		  receiver->seat.live, receiver->seat.capacity);
+}
+
 static void handle_refused(struct child *child, const struct handoff_message *message)
 {
+	const bool was_full = child->receiver.seat.is_full;
 	uint64_t status;
 	if (!handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0, &status) ||
 	    (status != 0 && (status < 400 || status > 599))) {
 		child_condemn(child, "REFUSED with a STATUS that is none");
 	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
 		child_condemn(child, "REFUSED for a connection that it was not offered");
+	} else if (status == 0 && !was_full && child->state == CHILD_READY) {
+		tell_full(child); /* once until it has room again, not for each offer */
 	}
 }
 

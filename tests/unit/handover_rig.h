@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool at work without processes: the test is the owner of the tickets (conn.c), the owner of the
+ * receivers (child.c) and every child, whose end of the channel it reads itself. Time is real and
+ * short: rig_pass_ms and rig_until run the loop, nothing sleeps.
+ */
+#ifndef TESTS_HANDOVER_RIG_H
+#define TESTS_HANDOVER_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "config/config.h"
+#include "descriptors.h"
+#include "pool/handover.h"
+#include "pool/hash.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { RIG_CHILDREN = 4, RIG_LONG_MS = 60000, RIG_MAX_TURNS = 10000 };
+
+/* A client, and what its owner was told. */
+struct rig_client {
+	struct ticket ticket;
+	int peer;    /* the client's own end */
+	bool leaves; /* write finds it gone */
+	int written, waits, passes, taken, failed;
+	enum refusal refusal;
+	int status;
+	struct receiver *owner;
+};
+
+static struct {
+	struct loop *loop;
+	struct handover handover;
+	struct config_pool config;
+	struct pool pool;
+	struct receiver children[RIG_CHILDREN];
+	int suspected[RIG_CHILDREN], mute[RIG_CHILDREN];
+	int other_messages[RIG_CHILDREN]; /* that were read and no CONNECTION */
+	char order[64];                   /* ids in the order in which they ended or were read */
+	size_t descriptors_before;
+} rig;
+
+/* ---- events ---- */
+
+static inline struct rig_client *rig_client_of(struct ticket *ticket)
+{
+	return loop_owner(ticket, struct rig_client, ticket);
+}
+
+static inline void rig_client_end(struct rig_client *client)
+{
+	assert_int_equal(client->ticket.state, TICKET_IDLE);
+	assert_int_equal(client->taken + client->failed, 1);
+	assert_false(loop_timer_is_running(&client->ticket.timer));
+	close(client->ticket.fd);
+	close(client->peer);
+	client->ticket.fd = client->peer = -1;
+}
+
+static inline size_t rig_write(struct ticket *ticket, char *buf, size_t size)
+{
+	struct rig_client *client = rig_client_of(ticket);
+	if (client->leaves) {
+		client->failed++;
+		rig_client_end(client);
+		return 0;
+	}
+	assert_int_equal(++client->written, 1); /* the head can be consumed once only */
+	int len = snprintf(buf, size, "ID=%llu", (unsigned long long)ticket->id);
+	return (size_t)len + 1;
+}
+
+static inline void rig_waits(struct ticket *ticket)
+{
+	rig_client_of(ticket)->waits++;
+}
+
+static inline void rig_passes(struct ticket *ticket)
+{
+	rig_client_of(ticket)->passes++;
+}
+
+static inline void rig_taken(struct ticket *ticket, struct receiver *receiver)
+{
+	struct rig_client *client = rig_client_of(ticket);
+	client->taken++;
+	client->owner = receiver;
+	rig_client_end(client);
+}
+
+static inline void rig_failed(struct ticket *ticket, enum refusal refusal, int status)
+{
+	struct rig_client *client = rig_client_of(ticket);
+	client->failed++;
+	client->refusal = refusal;
+	client->status = status;
+	rig_client_end(client);
+}
+
+static inline void rig_suspected(struct receiver *receiver)
+{
+	rig.suspected[receiver->seat.index]++;
+}
+
+/* As child.c does, which kills it. */
+static inline void rig_mute(struct receiver *receiver)
+{
+	handover_shut(receiver);
+	rig.mute[receiver->seat.index]++;
+}
+
+static const struct handover_events rig_events = {
+	.write = rig_write,
+	.waits = rig_waits,
+	.passes = rig_passes,
+	.taken = rig_taken,
+	.failed = rig_failed,
+	.suspected = rig_suspected,
+	.mute = rig_mute,
+};
+
+/* ---- set-up ---- */
+
+/* A fresh process sits down. */
+static inline void rig_open(unsigned i)
+{
+	assert_int_equal(native_open(&rig.children[i].link), 0);
+	rig.children[i].seat.state = SEAT_OPEN;
+	rig.children[i].seat.is_full = false;
+}
+
+/* All fields that a test may change are long or large; children: how many are there. */
+static inline void rig_start(unsigned children)
+{
+	memset(&rig, 0, sizeof rig);
+	rig.descriptors_before = descriptors_open();
+	rig.loop = loop_create();
+	assert_non_null(rig.loop);
+	rig.config = (struct config_pool){.name = "pool",
+					  .children = children,
+					  .queue = 100,
+					  .queue_timeout_ms = RIG_LONG_MS,
+					  .offer_timeout_ms = RIG_LONG_MS,
+					  .handover_timeout_ms = RIG_LONG_MS,
+					  .ping_timeout_ms = RIG_LONG_MS};
+	assert_int_equal(handover_init(&rig.handover, rig.loop, &rig_events, children), 0);
+	assert_int_equal(handover_pool_init(&rig.pool, &rig.handover, &rig.config, 0), 0);
+	for (unsigned i = 0; i < children; i++) {
+		handover_receiver_init(&rig.children[i], &rig.pool, i);
+		assert_int_equal(rig.children[i].seat.state, SEAT_SHUT);
+		rig.children[i].seat.capacity = 1000;
+		rig_open(i);
+	}
+}
+
+/* Every ticket must have ended: nothing is left of them, no message and no descriptor. */
+static inline void rig_stop(void)
+{
+	const struct messages *messages = &rig.handover.messages;
+	assert_int_equal(messages->free_count, messages->count);
+	assert_int_equal(messages->spare_used, 0);
+	assert_int_equal(rig.pool.waiting_count, 0);
+	assert_int_equal(loop_wait_ms(rig.loop), -1);
+	for (unsigned i = 0; i < rig.config.children; i++) {
+		assert_int_equal(rig.children[i].seat.offered, 0);
+		native_close(&rig.children[i].link);
+	}
+	handover_pool_finish(&rig.pool);
+	handover_finish(&rig.handover);
+	loop_destroy(rig.loop);
+	assert_int_equal(descriptors_open(), rig.descriptors_before);
+}
+
+/* ---- clients ---- */
+
+static inline struct rig_client rig_client(uint64_t id)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	return (struct rig_client){.ticket = {.id = id, .fd = pair[0], .pool = &rig.pool},
+				   .peer = pair[1]};
+}
+
+static inline void rig_submit(struct rig_client *client, uint64_t id)
+{
+	*client = rig_client(id);
+	assert_int_equal(handover_submit(&client->ticket), REFUSAL_NONE);
+}
+
+/* A client whose key belongs to this one of two children while both live. */
+static inline void rig_submit_by_hash(struct rig_client *client, uint64_t id, unsigned home)
+{
+	*client = rig_client(id);
+	client->ticket.by_hash = true;
+	while (hash_weight(client->ticket.key_hash, home) <
+	       hash_weight(client->ticket.key_hash, 1 - home)) {
+		client->ticket.key_hash++;
+	}
+	assert_int_equal(handover_submit(&client->ticket), REFUSAL_NONE);
+}
+
+static inline bool rig_is_offered_to(const struct rig_client *client, unsigned i)
+{
+	return client->ticket.state == TICKET_OFFERED &&
+	       client->ticket.receiver == &rig.children[i];
+}
+
+/* The client ends here, whatever becomes of it: for what a test need not follow. */
+static inline void rig_forget(struct rig_client *client)
+{
+	if (client->ticket.state == TICKET_WAITING) {
+		handover_withdraw(&client->ticket);
+		client->failed++;
+		rig_client_end(client);
+	} else if (client->ticket.state == TICKET_OFFERED) {
+		assert_true(handover_refused(client->ticket.receiver, client->ticket.id, 503));
+	}
+}
+
+/* ---- children ---- */
+
+/* The id of the next offer that the child reads, 0: there is none. */
+static inline uint64_t rig_read(unsigned i)
+{
+	static char buf[HANDOFF_MAX_BYTES];
+	struct handoff_message message;
+	int fd;
+	while (handoff_receive(rig.children[i].link.child_end, buf, &message, &fd) == HANDOFF_OK) {
+		if (message.type == HANDOFF_CONNECTION) {
+			char expected[32];
+			snprintf(expected, sizeof expected, "ID=%llu",
+				 (unsigned long long)message.id);
+			assert_string_equal(message.payload, expected);
+			close(fd);
+			return message.id;
+		}
+		rig.other_messages[i]++;
+	}
+	return 0;
+}
+
+static inline void rig_take(unsigned i, uint64_t id)
+{
+	assert_true(handover_taken(&rig.children[i], id));
+}
+
+/* What child.c does when the process has died; its receipts have been read. */
+static inline void rig_die(unsigned i)
+{
+	native_shut(&rig.children[i].link);
+	handover_died(&rig.children[i]);
+	native_close(&rig.children[i].link);
+}
+
+static inline void rig_fill(unsigned i)
+{
+	while (native_ping(&rig.children[i].link) == HANDOFF_OK) {
+	}
+}
+
+/* ---- time ---- */
+
+static inline void rig_pass_ms(unsigned ms)
+{
+	loop_refresh(rig.loop);
+	const uint64_t end_ms = loop_now_ms(rig.loop) + ms;
+	while (loop_now_ms(rig.loop) < end_ms) {
+		assert_int_equal(loop_turn(rig.loop, (int)(end_ms - loop_now_ms(rig.loop))), 0);
+	}
+}
+
+/* Runs turns until *counter is value. */
+static inline void rig_until(const int *counter, int value)
+{
+	for (int i = 0; i < RIG_MAX_TURNS && *counter != value; i++) {
+		assert_int_equal(loop_turn(rig.loop, 1000), 0);
+	}
+	assert_int_equal(*counter, value);
+}
+
+static inline void rig_until_offered_to(const struct rig_client *client, unsigned i)
+{
+	for (int n = 0; n < RIG_MAX_TURNS && !rig_is_offered_to(client, i); n++) {
+		assert_int_equal(loop_turn(rig.loop, 1000), 0);
+	}
+	assert_true(rig_is_offered_to(client, i));
+}
+
+#endif
