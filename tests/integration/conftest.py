@@ -5,6 +5,7 @@ import ctypes
 
 import pytest
 
+import probes
 import raw
 from gateway import BATON, ECHO, Gateway
 
@@ -53,6 +54,34 @@ def start():
     for gateway in mine:
         if gateway in Gateway.running:
             gateway.stop()
+
+
+def all_ready(gateway):
+    states = {c["state"] for p in probes.status(gateway)["pools"] for c in p["children"]}
+    return states == {"ready"}
+
+
+@pytest.fixture
+def serve(start):
+    """As start, for tests of faults: when all clients have gone and all children are up again, the
+    gateway holds as many descriptors as at first."""
+    mine = []
+
+    def serve_gateway(*args, **kwargs):
+        gateway = start(*args, **kwargs)
+        probes.wait_until(lambda: all_ready(gateway), "all children ready")
+        mine.append((gateway, sorted(probes.descriptors(gateway.pid).values())))
+        return gateway
+
+    yield serve_gateway
+    probes.close_all()
+    for gateway, before in mine:
+        if gateway.process.poll() is None:
+            probes.wait_until(lambda g=gateway: all_ready(g), "all children ready again")
+            probes.wait_until(
+                lambda g=gateway, b=before: len(probes.descriptors(g.pid)) == len(b),
+                f"{len(before)} descriptors, as at first; now\n"
+                f"{sorted(probes.descriptors(gateway.pid).values())}\n{before}", timeout=5)
 
 
 @pytest.fixture(scope="module")

@@ -110,13 +110,14 @@ def wait_gone(pid, start_time, deadline):
 
 
 class Gateway:
-    """`with Gateway(config) as gateway:`; config without control and listen, which are ours."""
+    """`with Gateway(config) as gateway:`; config without control and listen, which are ours.
+    prefix: a command that runs the gateway in its own place (prlimit, setpriv)."""
 
     running = []  # those that were not stopped yet; conftest ends them when a test fails
     ended = []    # those of the current test that were; conftest shows their logs when it fails
 
     def __init__(self, config=ECHO, listen=("127.0.0.1:0",), listen_options='health = "/healthz"',
-                 args=None, env=None, wait_ready=True):
+                 args=None, env=None, wait_ready=True, prefix=()):
         self.directory = Path(tempfile.mkdtemp(prefix="baton-"))
         self.control = self.directory / "control.sock"
         self.lines = []
@@ -130,7 +131,7 @@ class Gateway:
             args = [str(arg).replace("@DIR@", str(self.directory)) for arg in args]
         # A session of its own: the gateway's signals never reach pytest, and its tree is found.
         self.process = subprocess.Popen(
-            [str(BATON), *args], env=env or environment(), stdin=subprocess.DEVNULL,
+            [*prefix, str(BATON), *args], env=env or environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         )
         self.pid = self.process.pid
