@@ -344,8 +344,7 @@ void handover_deal_again(struct ticket *ticket)
 static bool waits_for_other(const struct ticket *ticket, const struct seat *seat)
 {
 	const struct seat *wants = ticket->wants;
-	return wants != NULL && wants != seat && wants->state != SEAT_SHUT &&
-	       pool_seat_has_room(wants);
+	return wants != NULL && wants != seat && pool_seat_has_room(wants);
 }
 
 /* Who waits for another seat, or finds none, is passed over; the others go in their order. */

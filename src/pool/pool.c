@@ -15,6 +15,9 @@ enum {
 
 bool pool_seat_has_room(const struct seat *seat)
 {
+	if (seat->state == SEAT_SHUT) {
+		return seat->is_coming;
+	}
 	return !seat->is_full && seat->live + seat->offered < seat->capacity;
 }
 
@@ -52,8 +55,8 @@ enum pool_choice pool_pick_by_hash(struct seat *const *seats, size_t count, uint
 	bool lives = false;
 	for (size_t i = 0; i < count; i++) {
 		struct seat *seat = seats[i];
-		lives = lives || seat->state != SEAT_SHUT;
-		if (seat->state == SEAT_SHUT || !pool_seat_has_room(seat)) {
+		lives = lives || seat->state != SEAT_SHUT || seat->is_coming;
+		if (!pool_seat_has_room(seat)) {
 			continue;
 		}
 		uint64_t weight = hash_weight(key_hash, seat->index);

@@ -30,6 +30,7 @@ struct seat {
 	unsigned live;     /* taken and not closed */
 	unsigned offered;  /* offered and not acknowledged, at most POOL_MAX_OFFERS */
 	bool is_full;      /* it refused one for lack of room; until it reports a close */
+	bool is_coming;    /* SHUT, but its child starts right now and is expected to be ready soon */
 };
 
 enum pool_choice {
@@ -45,13 +46,14 @@ enum pool_choice {
 enum pool_choice pool_pick_least(struct seat *const *seats, size_t count, struct seat **seat_r);
 
 /*
- * Affinity: the seat of the highest weight for key_hash among those that live and have room.
- * Slowness never moves a key: a suspect or busy seat is waited for.
+ * Affinity: the seat of the highest weight for key_hash among those that live or are coming, and
+ * have room. Slowness never moves a key: a suspect or busy seat is waited for, and so is one whose
+ * child is just being started, or a room would split at every start and crash.
  */
 enum pool_choice pool_pick_by_hash(struct seat *const *seats, size_t count, uint64_t key_hash,
 				   struct seat **seat_r);
 
-/* Could this seat hold one connection more? */
+/* Could this seat hold one connection more, now or as soon as its child is ready? */
 bool pool_seat_has_room(const struct seat *);
 
 /*

@@ -150,11 +150,14 @@ void child_start(struct child *child)
 	child->idle_talk = 0;
 	child->receiver.taken = 0;
 	child->receiver.seat.is_full = false;
+	child->receiver.seat.is_coming = child->failures == 0;
 	if (start_process(child) != 0) {
 		log_event(LOG_ERROR, "child-start-failed", "pool=%s child=%u error=\"%s\"",
 			  config_of(child)->name, child->receiver.seat.index, strerror(errno));
 		release(child);
 		child->failures++;
+		child->receiver.seat.is_coming = false;
+		handover_serve(&child->receiver); /* who waited for this seat waits no longer */
 		schedule_restart(child);
 		return;
 	}
@@ -165,12 +168,21 @@ void child_start(struct child *child)
 
 /* ---- stop ---- */
 
+/* Will somebody sit down in its place at once? Then those who belong there wait for him. */
+static bool has_successor(const struct child *child)
+{
+	return !child->supervisor->is_stopping &&
+	       pool_run_was_good(child->was_ready, now_ms(child) - child->ready_ms,
+				 child->receiver.taken);
+}
+
 void child_kill(struct child *child)
 {
 	if (child->state == CHILD_DOWN || child->state == CHILD_KILLED) {
 		return;
 	}
 	enter(child, CHILD_KILLED, NO_LIMIT);
+	child->receiver.seat.is_coming = has_successor(child);
 	handover_shut(&child->receiver);
 	spawner_kill(child->supervisor->spawner, child->token, SIGKILL);
 }
@@ -215,6 +227,7 @@ void child_become_ready(struct child *child, unsigned capacity)
 	child->ready_ms = now_ms(child);
 	child->receiver.seat.capacity = capacity;
 	child->receiver.seat.state = SEAT_OPEN;
+	child->receiver.seat.is_coming = false;
 	child_log(child, LOG_INFO, "child-ready", "");
 	supervisor_child_changed(child->supervisor, child);
 	handover_serve(&child->receiver);
@@ -257,6 +270,7 @@ void child_abort(struct child *child, const char *why)
 		  child->receiver.seat.index, (int)child->receiver.pid, why,
 		  child->receiver.seat.live);
 	enter(child, CHILD_STUCK, config->stop_timeout_ms);
+	child->receiver.seat.is_coming = has_successor(child);
 	handover_shut(&child->receiver);
 	spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
 }
@@ -339,6 +353,7 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 {
 	bool good = pool_run_was_good(child->was_ready, now_ms(child) - child->ready_ms,
 				      child->receiver.taken);
+	child->receiver.seat.is_coming = has_successor(child);
 	/* The order matters: nobody may acknowledge any more; then what was acknowledged; then the
 	 * queue; only then is it known what to offer again. */
 	loop_io_remove(child->supervisor->loop, &child->channel_io);

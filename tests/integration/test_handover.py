@@ -259,6 +259,20 @@ def test_affinity_waits_for_a_slow_child_and_others_do_not(serve):
     assert opened(gateway, stays)[1] > 300 > opened(gateway, moves)[1]
 
 
+def test_affinity_waits_for_the_successor_of_a_child_that_died(serve):
+    gateway = serve(pool(children=4, route='hash = "query:room"'))
+    for number in range(8):
+        path = f"/fault?room={number}"
+        pid = opened(gateway, answered(gateway, path))[0]
+        home = child_of(gateway, pid)["index"]
+        os.kill(pid, signal.SIGKILL)
+        # At once, while the successor starts: a room that moved now would be split for ever.
+        newcomers = [Client(gateway, path) for _ in range(3)]
+        assert answers(newcomers) == [101] * 3
+        homes = {child_of(gateway, opened(gateway, client)[0])["index"] for client in newcomers}
+        assert homes == {home}
+
+
 def test_child_that_stops_reading_keeps_its_clients_and_gets_no_others(serve):
     gateway = serve(pool(options='ping_interval = "200ms"'))
     quiet = Client(gateway, "/fault?fault=stop-reading").websocket()

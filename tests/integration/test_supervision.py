@@ -81,6 +81,7 @@ def test_killed_child_takes_its_own_connections_and_nobody_elses(serve):
     for clients in owners.values():
         for client in clients:
             client.echo("after")
+    gateway.wait_log(rf"event=child-exit .*pid={victim} ")
     now = wait_ready(gateway, 3)
     assert victim not in now and set(owners) < set(now)
     died = gateway.wait_event("child-exit")
