@@ -31,6 +31,13 @@ void journal_open(const struct config *config, const struct record *record, pid_
 		  (unsigned long long)(now_ms - record->opened_ms));
 }
 
+/* Who ended it, by the child's report. */
+static const char *name_of(unsigned who)
+{
+	static const char *const names[] = {"client", "child", "keepalive"};
+	return who < sizeof names / sizeof names[0] ? names[who] : "child";
+}
+
 void journal_close(const struct config *config, const struct record *record, pid_t pid,
 		   uint64_t now_ms, const struct handoff_closed *report, const char *fate)
 {
@@ -38,7 +45,7 @@ void journal_close(const struct config *config, const struct record *record, pid
 	char client[ADDRESS_TEXT_BYTES];
 	address_write(&record->client, client);
 	const struct handoff_closed *end = report != NULL ? report : &none;
-	const char *by = report == NULL ? fate : report->who == 0 ? "client" : "child";
+	const char *by = report == NULL ? fate : name_of(report->who);
 	log_event(
 		LOG_INFO, "close",
 		"id=%llu client=%s route=%s pool=%s child=%u pid=%d duration_ms=%llu bytes_in=%llu "

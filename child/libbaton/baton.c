@@ -12,6 +12,7 @@
 #include "libbaton/handshake.h"
 #include "libbaton/host.h"
 #include "libbaton/startup.h"
+#include "libbaton/turn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -83,6 +84,7 @@ static int start(struct baton *baton, int channel_fd)
 	loop_lane_init(&baton->closing, baton->loop, conn_handle_timeout);
 	loop_lane_init(&baton->lingering, baton->loop, conn_handle_timeout);
 	drain_init(baton);
+	keepalive_init(baton);
 	handshake_prepare();
 	loop_on_turn_end(baton->loop, handle_turn_end, baton);
 	return channel_start(baton, channel_fd);
@@ -134,7 +136,7 @@ static void close_all(struct baton *baton)
 			conn_close_now(conn, SESSION_GOING_AWAY);
 		}
 	}
-	conn_finish_turn(baton);
+	turn_finish(baton);
 	baton->is_stopped = true; /* the reports go at once */
 	channel_flush(baton);
 }
@@ -151,6 +153,7 @@ void baton_destroy(struct baton *baton)
 		loop_lane_finish(&baton->closing);
 		loop_lane_finish(&baton->lingering);
 		drain_finish(&baton->drain);
+		keepalive_finish(&baton->keepalive);
 	}
 	watch_finish(baton);
 	table_finish(&baton->table);
@@ -171,7 +174,7 @@ static bool is_over(const struct baton *baton)
 static void handle_turn_end(void *data)
 {
 	struct baton *baton = data;
-	conn_finish_turn(baton);
+	turn_finish(baton);
 	channel_flush(baton);
 	uint64_t begun_ms = loop_now_ms(baton->loop);
 	loop_refresh(baton->loop);

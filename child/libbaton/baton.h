@@ -34,11 +34,14 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default) /* the library is built with all else hidden */
+
 struct baton;
 struct baton_conn;
 struct baton_watch;
 
-enum { BATON_TEXT = 1, BATON_BINARY = 2 };
+/* The type of a message; BATON_MORE is added to it for every piece of a message but the last. */
+enum { BATON_TEXT = 1, BATON_BINARY = 2, BATON_MORE = 4 };
 
 /* What open returns; any other value from 400 to 599 refuses with that HTTP status. */
 enum { BATON_ACCEPT = 0, BATON_LATER = 1 };
@@ -51,6 +54,11 @@ enum {
 	BATON_CLOSED = -2, /* not taken: the connection closes, or is not yet open */
 };
 
+/* Flags of struct baton_app. */
+enum { BATON_PIECES = 1 }; /* messages come in pieces, as they arrive */
+
+enum { BATON_TOPIC_BYTES = 255 }; /* the longest name of a topic */
+
 /* What baton_watch waits for. */
 enum { BATON_READ = 1, BATON_WRITE = 2 };
 
@@ -58,19 +66,26 @@ typedef void baton_fn(void *data);
 typedef void baton_fd_fn(int fd, int events, void *data);
 
 struct baton_app {
-	size_t size; /* sizeof(struct baton_app), so that it can grow */
+	size_t size; /* sizeof(struct baton_app), so that it can grow: new members come at its end */
 
 	/* A client asks to come in. baton_get tells who and what. BATON_ACCEPT answers 101 without a
-	 * subprotocol; BATON_LATER leaves it to baton_accept or baton_answer, now or later; a status
-	 * refuses. NULL: accept all. */
+	 * subprotocol; BATON_LATER leaves it to baton_accept or baton_answer, now or later (a client
+	 * that leaves meanwhile, or ends its side, gets close with 1006); a status refuses. NULL:
+	 * accept all. */
 	int (*open)(struct baton_conn *, void *app);
 
 	/* A whole message, at most message_limit of the pool (1009 beyond it). data lives for the
-	 * callback. Text is valid UTF-8, not NUL-terminated. */
+	 * callback. Text is valid UTF-8, not NUL-terminated.
+	 * With BATON_PIECES: what has come of a message, as soon as it has; type has BATON_MORE until
+	 * the last piece, which may be empty. Nothing is gathered, so no message costs memory;
+	 * message_limit holds for all its pieces together. A piece of text may end inside of a
+	 * character; a message whose text turns out invalid gets no last piece but close (1007), as
+	 * does one that its client breaks off (1006). */
 	void (*message)(struct baton_conn *, int type, const void *data, size_t len, void *app);
 
-	/* The end, exactly once. code: RFC 6455, 7.4; 1006: no Close frame came; an HTTP status where
-	 * the connection was refused. why: the peer's or our reason, UTF-8, never NULL. */
+	/* The end, exactly once. code: RFC 6455, 7.4; 1006: no Close frame came (why "no pong": nor
+	 * anything else, for the pool's keepalive); an HTTP status where the connection was refused.
+	 * why: the peer's or our reason, UTF-8, never NULL. */
 	void (*close)(struct baton_conn *, int code, const char *why, void *app);
 
 	/* What was queued has left; baton_queued is 0. */
@@ -78,12 +93,14 @@ struct baton_app {
 
 	/* The gateway wants this process to end: connections get 1001, spread over ms. */
 	void (*drain)(struct baton *, unsigned ms, void *app);
+
+	uint64_t flags; /* BATON_PIECES, or 0 */
 };
 
 /*
- * Connects to the gateway over the channel it was started with (BATON_FD). app must outlive the
- * baton. NULL on failure with errno: EINVAL for a wrong app, ENOTCONN when this process was not
- * started by baton (baton_explain says what to do).
+ * Connects to the gateway over the channel it was started with (BATON_FD). app is copied, data is
+ * what its callbacks get. NULL on failure with errno: EINVAL for a wrong app, ENOTCONN when this
+ * process was not started by baton (baton_explain says what to do).
  */
 struct baton *baton_create(const struct baton_app *app, void *data);
 
@@ -103,6 +120,7 @@ void baton_destroy(struct baton *);
  * Inside another loop: poll baton_fd for reading; when it is readable, or the milliseconds that
  * the last baton_dispatch gave have passed, call baton_dispatch. It gives the milliseconds to the
  * next call (-1: only when readable), or -2 when there is nothing left to serve: destroy then.
+ * SIGTERM is the author's there; baton_run drains on it. child/examples has libev and libuv.
  */
 int baton_fd(const struct baton *);
 int baton_dispatch(struct baton *);
@@ -117,7 +135,12 @@ int baton_accept(struct baton_conn *, const char *subprotocol);
 int baton_answer(struct baton_conn *, int status, const char *headers, const void *body,
 		 size_t len);
 
-/* Sends one message. Copies only what the kernel does not take. BATON_SENT and so on above. */
+/*
+ * Sends one message. Copies only what the kernel does not take. BATON_SENT and so on above.
+ * With BATON_MORE: a piece of one, sent as a fragment at once; all pieces up to the first without
+ * BATON_MORE are one message, of the first one's type. A piece that was not taken (BATON_FULL) is
+ * to be sent again before the next. What is published meanwhile follows behind the last piece.
+ */
 int baton_send(struct baton_conn *, int type, const void *data, size_t len);
 
 /* Starts the closing handshake; close follows when the client has answered, or after 5 s. code:
@@ -146,6 +169,27 @@ struct baton_conn *baton_find(struct baton *, uint64_t id); /* NULL: gone */
 /* How many connections this process has. */
 size_t baton_count(const struct baton *);
 
+/*
+ * Topics, within this process. The names are yours: 1 to BATON_TOPIC_BYTES bytes. A topic is there
+ * as long as somebody is subscribed.
+ *
+ * Subscribing is allowed from open on (messages come from the 101 on) until the connection closes,
+ * and ends with it; doing it twice changes nothing. 0, or -1 with errno: EINVAL (the name),
+ * ENOTCONN (it closes), ENOMEM. Unsubscribing: 0, or -1 with ENOENT. Both take time with the number
+ * of topics that the connection has. Allowed in every callback, as is all of this.
+ */
+int baton_subscribe(struct baton_conn *, const char *topic);
+int baton_unsubscribe(struct baton_conn *, const char *topic);
+
+/*
+ * Sends a whole message to all subscribers but except (NULL: to all). It is framed once and copied
+ * once at most, however many wait for it. Nobody waits for a slow one: a subscriber whose queue would
+ * exceed send_limit is closed (1008) or, with the pool's slow_client = "skip", misses the message.
+ * Returns how many have taken it, or -1 with errno: EINVAL (type), ENOMEM (nobody has got it).
+ */
+int baton_publish(struct baton *, const char *topic, struct baton_conn *except, int type,
+		  const void *data, size_t len);
+
 /* Calls fn after first_ms, then every every_ms (0: once, and the watch is gone after the call).
  * NULL with errno (ENOMEM). */
 struct baton_watch *baton_timer(struct baton *, unsigned first_ms, unsigned every_ms, baton_fn *,
@@ -159,6 +203,8 @@ void baton_cancel(struct baton_watch *);
 
 /* From any thread: calls fn(data) in the loop's thread, in order. 0, or -1 with errno (ENOMEM). */
 int baton_post(struct baton *, baton_fn *, void *data);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

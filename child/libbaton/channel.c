@@ -106,11 +106,12 @@ static bool send_ready(struct channel *channel)
 
 static bool send_pong(struct baton *baton)
 {
-	char payload[96];
+	char payload[128];
 	struct handoff_pairs pairs;
 	handoff_pairs_init(&pairs, payload, sizeof payload);
 	handoff_pairs_add_number(&pairs, "CONNECTIONS", baton->table.count);
 	handoff_pairs_add_number(&pairs, "LAG_MS", baton->lag_ms);
+	handoff_pairs_add_number(&pairs, "SKIPPED", baton->skipped);
 	enum handoff_result result = say(&baton->channel, HANDOFF_PONG, 0, payload, pairs.length);
 	baton->channel.pong_due = result == HANDOFF_AGAIN;
 	if (result == HANDOFF_OK) {
@@ -231,6 +232,9 @@ static void handle_hello(struct baton *baton, const struct handoff_message *hell
 	baton->limits.message_bytes = number(hello, "MESSAGE_LIMIT", baton->limits.message_bytes);
 	baton->send_limit = (size_t)number(hello, "SEND_LIMIT", baton->send_limit);
 	baton->drain.default_ms = small_number(hello, "DRAIN_TIMEOUT_MS", baton->drain.default_ms);
+	baton->keepalive.interval_ms = small_number(hello, "PING_INTERVAL_MS", 0);
+	const char *slow = handoff_pairs_find(hello->payload, hello->payload_bytes, "SLOW_CLIENT");
+	baton->skips_slow = slow != NULL && strcmp(slow, "skip") == 0;
 	baton->channel.capacity = startup_capacity(number(hello, "CAPACITY", UINT64_MAX));
 	baton->channel.ready_due = true;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection's states and its end: who may read, who may write, which wait runs, and the close
- * callback, once, at the end of the turn. It parses nothing and formats nothing: receive.c,
- * output.c and offer.c do, and call conn_settle afterwards.
+ * A connection's states and its end: who may read, who may write, which wait runs. It parses
+ * nothing and formats nothing: receive.c, output.c and offer.c do, and call conn_settle
+ * afterwards. The close callback follows at the end of the turn, in turn.c.
  *
  * O_NONBLOCK is never set: the flag is shared with the gateway and whoever else holds the socket.
  * Every call on it carries MSG_DONTWAIT instead.
@@ -13,7 +13,10 @@
 #include "libbaton/host.h"
 #include "libbaton/offer.h"
 #include "libbaton/output.h"
+#include "libbaton/queue.h"
 #include "libbaton/receive.h"
+#include "libbaton/topics.h"
+#include "libbaton/turn.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -60,30 +63,13 @@ void conn_set_end(struct baton_conn *conn, unsigned code, const void *why, size_
 	}
 }
 
-void conn_defer(struct baton_conn *conn)
-{
-	struct baton *baton = conn->baton;
-	if (conn->is_deferred) {
-		return;
-	}
-	conn->is_deferred = true;
-	conn->next_deferred = NULL;
-	if (baton->deferred == NULL) {
-		baton->deferred = conn;
-	} else {
-		baton->last_deferred->next_deferred = conn;
-	}
-	baton->last_deferred = conn;
-	host_nudge(baton);
-}
-
 static void end(struct baton_conn *conn)
 {
 	if (conn->state == CONN_ENDED) {
 		return;
 	}
 	struct baton *baton = conn->baton;
-	size_t unsent = buffer_length(conn->queue);
+	size_t unsent = queue_length(conn->queue);
 	if (baton->current == conn) {
 		unsent += baton->batch_length;
 		baton->batch_length = 0;
@@ -95,9 +81,10 @@ static void end(struct baton_conn *conn)
 	close(conn->fd);
 	conn->fd = -1;
 	buffer_free(&conn->kept);
-	buffer_free(&conn->queue);
+	queue_free(&conn->queue);
+	topics_leave(conn);
 	conn->state = CONN_ENDED;
-	conn_defer(conn);
+	turn_defer(conn);
 }
 
 void conn_break(struct baton_conn *conn)
@@ -105,6 +92,12 @@ void conn_break(struct baton_conn *conn)
 	if (conn->state <= CONN_CLOSING) {
 		conn_set_end(conn, SESSION_ABNORMAL, NULL, 0);
 	}
+	end(conn);
+}
+
+void conn_end_with(struct baton_conn *conn, unsigned code, const char *why)
+{
+	conn_set_end(conn, code, why, strlen(why));
 	end(conn);
 }
 
@@ -126,11 +119,23 @@ static bool wants_to_read(const struct baton_conn *conn)
 	return false;
 }
 
+static unsigned wanted_events(const struct baton_conn *conn)
+{
+	if (conn->state == CONN_OPENING) {
+		return LOOP_LEFT; /* BATON_LATER: nothing is read yet, but who leaves is noticed */
+	}
+	return (wants_to_read(conn) ? (unsigned)LOOP_READ : 0) |
+	       (conn->queue != NULL ? (unsigned)LOOP_WRITE : 0);
+}
+
 static void handle_event(struct loop_io *io, unsigned events)
 {
 	struct baton_conn *conn = loop_owner(io, struct baton_conn, io);
 	struct baton *baton = conn->baton;
 	baton->current = conn;
+	if (conn->state == CONN_OPENING) {
+		conn_break(conn);
+	}
 	if ((events & LOOP_WRITE) && conn->queue != NULL && output_drain(conn)) {
 		conn->is_throttled = false;
 		if (conn->state == CONN_OPEN && baton->app.writable != NULL) {
@@ -150,19 +155,18 @@ static void handle_event(struct loop_io *io, unsigned events)
 
 static void watch_socket(struct baton_conn *conn)
 {
-	if (conn->state == CONN_OPENING || conn->state == CONN_ENDED) {
+	if (conn->state == CONN_ENDED) {
 		return;
 	}
 	struct loop *loop = conn->baton->loop;
-	unsigned wanted = (wants_to_read(conn) ? (unsigned)LOOP_READ : 0) |
-			  (conn->queue != NULL ? (unsigned)LOOP_WRITE : 0);
+	unsigned wanted = wanted_events(conn);
 	int failed = 0;
 	if (conn->io.fd < 0 && wanted != 0) {
 		failed = loop_io_add(loop, &conn->io, conn->fd, wanted, handle_event);
 	} else if (conn->io.fd >= 0 && wanted != conn->interest) {
 		failed = loop_io_change(loop, &conn->io, wanted);
 	}
-	conn->interest = wanted & 7;
+	conn->interest = wanted & CONN_INTERESTS;
 	if (failed != 0) {
 		conn_break(conn);
 	}
@@ -202,7 +206,7 @@ void conn_settle(struct baton_conn *conn)
 	}
 	size_t most =
 		baton->send_limit / 2 < THROTTLE_BYTES ? baton->send_limit / 2 : THROTTLE_BYTES;
-	if (buffer_length(conn->queue) > most) {
+	if (queue_length(conn->queue) > most) {
 		conn->is_throttled = true;
 	}
 	watch_socket(conn);
@@ -250,14 +254,23 @@ void conn_close(struct baton_conn *conn, unsigned code, const char *why)
 		code = 1011;
 	}
 	conn_set_end(conn, code, why, len);
-	conn->is_ours = true;
+	conn->who = CONN_BY_CHILD;
 	conn->state = CONN_CLOSING;
 	start_wait(conn, &conn->baton->closing, CLOSING_MS);
 	if (conn->is_paused && conn->kept != NULL) {
-		conn_defer(conn); /* the client's Close may be in what was not looked at */
+		turn_defer(conn); /* the client's Close may be in what was not looked at */
 	}
 	output_close(conn, code, why, len);
 	conn_settle_unless_current(conn);
+}
+
+void conn_fail(struct baton_conn *conn, unsigned code, const char *why, size_t len)
+{
+	conn_set_end(conn, code, why, len);
+	conn->who = CONN_BY_CHILD;
+	conn->lingers = true;
+	conn->state = CONN_FLUSHING;
+	output_close(conn, code, why, len);
 }
 
 void conn_close_now(struct baton_conn *conn, unsigned code)
@@ -267,48 +280,6 @@ void conn_close_now(struct baton_conn *conn, unsigned code)
 		conn->state = CONN_FLUSHING; /* so that the code stands though nobody answers */
 	}
 	conn_break(conn);
-}
-
-/* ---- the end of a turn ---- */
-
-static void bury(struct baton_conn *conn)
-{
-	struct baton *baton = conn->baton;
-	const struct handoff_closed report = {
-		.id = conn->id,
-		.bytes_in = conn->bytes_in,
-		.bytes_out = conn->bytes_out,
-		.messages_in = conn->messages_in,
-		.messages_out = conn->messages_out,
-		.code = conn->code,
-		.who = conn->is_ours,
-	};
-	if (baton->app.close != NULL) {
-		const char *why = conn->message != NULL ? (const char *)conn->message->at : "";
-		baton->app.close(conn, conn->code, why, baton->data);
-	}
-	channel_report(baton, &report);
-	table_remove(&baton->table, conn);
-	buffer_free(&conn->message);
-	free(conn);
-}
-
-/* A connection that ends while it goes on stands in the list a second time. */
-void conn_finish_turn(struct baton *baton)
-{
-	while (baton->deferred != NULL) {
-		struct baton_conn *conn = baton->deferred;
-		baton->deferred = conn->next_deferred;
-		conn->is_deferred = false;
-		if (conn->state == CONN_ENDED) {
-			bury(conn);
-			continue;
-		}
-		baton->current = conn;
-		receive_kept(conn);
-		conn_settle(conn);
-		baton->current = NULL;
-	}
 }
 
 /* ---- public ---- */
@@ -325,14 +296,14 @@ void baton_pause(struct baton_conn *conn, bool pause)
 	}
 	conn->is_paused = pause;
 	if (!pause && conn->state == CONN_OPEN && conn->kept != NULL) {
-		conn_defer(conn); /* no callback inside this call */
+		turn_defer(conn); /* no callback inside this call */
 	}
 	conn_settle_unless_current(conn);
 }
 
 size_t baton_queued(const struct baton_conn *conn)
 {
-	return buffer_length(conn->queue);
+	return queue_length(conn->queue);
 }
 
 void **baton_user(struct baton_conn *conn)

@@ -11,6 +11,8 @@
 #include "loop/loop.h"
 
 struct buffer;
+struct queue;
+struct subscriptions;
 
 /*
  *	OPENING -> OPEN -> CLOSING -> FLUSHING -> LINGERING -> ENDED
@@ -19,7 +21,7 @@ struct buffer;
  * callback and free, at the end of the turn.
  */
 enum conn_state {
-	CONN_OPENING,   /* inside open, or BATON_LATER: nothing was written, nobody watches fd */
+	CONN_OPENING,   /* inside open, or BATON_LATER: nothing was written or read */
 	CONN_OPEN,      /* 101 was written */
 	CONN_CLOSING,   /* our Close was written: the client's is awaited, all else is discarded */
 	CONN_FLUSHING,  /* the last words wait in queue (or in the batch); nothing is read */
@@ -39,20 +41,27 @@ struct baton_conn {
 				   read and not used; more than SESSION_MAX_TAIL only after a pause */
 	struct buffer
 		*message; /* OPEN: the message that is not complete; then: the reason, with NUL */
-	struct buffer *queue; /* output that the kernel did not take */
+	struct queue *queue;                 /* output that the kernel did not take */
+	struct subscriptions *subscriptions; /* topics.c; NULL until the first */
 	void *user;
 	uint64_t id;
 	uint64_t bytes_in, bytes_out, messages_in, messages_out; /* as handoff_closed counts them */
 	int fd;                                                  /* owned; -1 from ENDED on */
 	uint16_t code;                                           /* for the close callback */
-	uint8_t state : 3;                                       /* enum conn_state */
-	uint8_t interest : 3;  /* the loop_events that io is watched for */
-	bool is_deferred : 1;  /* stands in baton->deferred */
-	bool is_paused : 1;    /* baton_pause */
-	bool is_throttled : 1; /* too much is queued: not read until all of it has left */
-	bool lingers : 1;      /* LINGERING follows on FLUSHING */
-	bool is_ours : 1;      /* this side closed first */
+	uint8_t heard, sent;     /* keepalive.c: the rounds of the last byte in, and out */
+	uint8_t state : 3;       /* enum conn_state */
+	uint8_t who : 2;         /* enum conn_by: who ended it */
+	bool is_deferred : 1;    /* stands in baton->deferred */
+	bool is_paused : 1;      /* baton_pause */
+	bool is_throttled : 1;   /* too much is queued: not read until all of it has left */
+	uint8_t interest : 6;    /* the loop_events that io is watched for */
+	bool lingers : 1;        /* LINGERING follows on FLUSHING */
+	bool is_mid_message : 1; /* baton_send has sent pieces, and not the last one */
 };
+
+enum conn_by { CONN_BY_CLIENT, CONN_BY_CHILD, CONN_BY_KEEPALIVE }; /* as handoff_closed.who */
+
+enum { CONN_INTERESTS = LOOP_READ | LOOP_WRITE | LOOP_LEFT };
 
 /* NULL without memory. Owns fd on success; the connection is in no table yet. */
 struct baton_conn *conn_create(struct baton *, uint64_t id, int fd);
@@ -70,6 +79,13 @@ void conn_close(struct baton_conn *, unsigned code, const char *why);
  * turn, with 1006 unless the last words were already said. */
 void conn_break(struct baton_conn *);
 
+/* The same with what close is to tell, whatever was said before. */
+void conn_end_with(struct baton_conn *, unsigned code, const char *why);
+
+/* Says the last words of an open connection that this side fails, RFC 6455, 7.1.7: a Close whose
+ * answer nobody waits for. conn_settle is the caller's. */
+void conn_fail(struct baton_conn *, unsigned code, const char *why, size_t len);
+
 /* Writes a Close that nobody waits for, and ends it. */
 void conn_close_now(struct baton_conn *, unsigned code);
 
@@ -80,12 +96,6 @@ void conn_close_now(struct baton_conn *, unsigned code);
  */
 void conn_settle(struct baton_conn *);
 void conn_settle_unless_current(struct baton_conn *);
-
-/* Goes on with kept bytes (or the close callback) at the end of the turn. */
-void conn_defer(struct baton_conn *);
-
-/* The deferred work of a turn: close callbacks, paused connections that go on. */
-void conn_finish_turn(struct baton *);
 
 /* The handlers of the lanes baton->closing and baton->lingering. */
 void conn_handle_timeout(struct loop_timer *);

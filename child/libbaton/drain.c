@@ -82,10 +82,22 @@ void drain_finish(struct drain *drain)
 	loop_lane_finish(&drain->lane);
 }
 
+/* SIGTERM during a long drain: the earlier end counts. */
+static void shorten(struct baton *baton, unsigned deadline_ms)
+{
+	struct drain *drain = &baton->drain;
+	uint64_t end_ms = loop_now_ms(baton->loop) - drain->begun_ms + deadline_ms;
+	if (end_ms < drain->deadline_ms) {
+		drain->deadline_ms = (unsigned)end_ms;
+		advance(baton);
+	}
+}
+
 void drain_begin(struct baton *baton, unsigned deadline_ms)
 {
 	struct drain *drain = &baton->drain;
 	if (drain->is_running) {
+		shorten(baton, deadline_ms);
 		return;
 	}
 	drain->is_running = true;

@@ -24,7 +24,7 @@ struct drain {
 void drain_init(struct baton *);
 void drain_finish(struct drain *);
 
-/* Calls the app's drain and starts to close. Does nothing when a drain runs. */
+/* Calls the app's drain and starts to close. While a drain runs only an earlier end counts. */
 void drain_begin(struct baton *, unsigned deadline_ms);
 
 #endif

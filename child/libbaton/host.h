@@ -7,8 +7,10 @@
 #include "libbaton/baton.h"
 #include "libbaton/channel.h"
 #include "libbaton/drain.h"
+#include "libbaton/keepalive.h"
 #include "libbaton/session.h"
 #include "libbaton/table.h"
+#include "libbaton/topics.h"
 #include "libbaton/watch.h"
 #include "loop/loop.h"
 
@@ -24,6 +26,8 @@ struct baton {
 	struct channel channel;
 	struct table table;
 	struct drain drain;
+	struct keepalive keepalive;
+	struct topics topics;
 	struct watch_list watches;
 	struct loop_lane closing, lingering; /* waits of connections */
 	struct session_limits limits;
@@ -31,7 +35,9 @@ struct baton {
 	bool is_in_turn; /* else a deadline or deferred work must wake the loop */
 	bool is_stopped;
 	bool has_signals;
-	uint64_t lag_ms; /* the longest turn since the last PONG */
+	bool skips_slow;  /* HELLO's SLOW_CLIENT: who is at send_limit misses what is published */
+	uint64_t skipped; /* published messages that clients missed so, since the start */
+	uint64_t lag_ms;  /* the longest turn since the last PONG */
 
 	struct baton_conn *deferred, *last_deferred;
 	struct baton_conn *opening; /* whose open runs: its offer is channel.offer */

@@ -152,7 +152,7 @@ static int answer(struct baton_conn *conn, int status, const char *headers, cons
 		return -1;
 	}
 	conn_set_end(conn, (unsigned)status, NULL, 0);
-	conn->is_ours = true;
+	conn->who = CONN_BY_CHILD;
 	conn->lingers = true;
 	conn->state = CONN_FLUSHING;
 	buffer_free(&conn->kept);
@@ -179,6 +179,8 @@ static void accept_with(struct baton_conn *conn, const char *subprotocol)
 		return;
 	}
 	conn->state = CONN_OPEN;
+	conn->heard = conn->sent = conn->baton->keepalive.round;
+	keepalive_begin(conn->baton);
 	buffer_free(&conn->kept);
 	output_put(conn, head, len, NULL, 0);
 	conn_settle_unless_current(conn);

@@ -6,9 +6,10 @@
  */
 #include "libbaton/output.h"
 
-#include "libbaton/buffer.h"
 #include "libbaton/conn.h"
 #include "libbaton/host.h"
+#include "libbaton/queue.h"
+#include "libbaton/topics.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 enum {
 	COPY_BYTES = 4096, /* up to here a copy into the batch is cheaper than a call of its own */
 	PARTS = 3,         /* batch, head, body */
+	DRAIN_PARTS = 64,  /* of the queue, for one write */
 };
 
 /* Bytes that the kernel took, or -1 when the connection broke. */
@@ -28,6 +30,7 @@ static ssize_t write_parts(struct baton_conn *conn, struct iovec *parts, size_t 
 					 MSG_DONTWAIT | MSG_NOSIGNAL)
 				  : sendmsg(conn->fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent >= 0) {
+		conn->sent = conn->baton->keepalive.round;
 		return sent;
 	}
 	switch (errno) {
@@ -49,8 +52,8 @@ static bool enqueue(struct baton_conn *conn, const struct iovec *parts, size_t c
 		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
 		sent -= skip;
 		if (skip < parts[i].iov_len &&
-		    !buffer_append(&conn->queue, (const char *)parts[i].iov_base + skip,
-				   parts[i].iov_len - skip, 0)) {
+		    !queue_append(&conn->queue, (const char *)parts[i].iov_base + skip,
+				  parts[i].iov_len - skip)) {
 			/* Half a frame cannot be taken back. */
 			conn_break(conn);
 			return false;
@@ -122,16 +125,51 @@ int output_put(struct baton_conn *conn, const void *head, size_t head_len, const
 	return write_now(conn, parts);
 }
 
-int output_frame(struct baton_conn *conn, enum session_opcode opcode, const void *payload,
-		 size_t len)
+/* As far as the kernel takes it; nothing is batched. */
+static int share_now(struct baton_conn *conn, struct shared *frame)
+{
+	struct iovec whole = {frame->at, frame->length};
+	ssize_t sent = conn->queue == NULL ? write_parts(conn, &whole, 1) : 0;
+	if (sent < 0) {
+		return BATON_CLOSED;
+	}
+	if ((size_t)sent == frame->length) {
+		return BATON_SENT;
+	}
+	if (!queue_share(&conn->queue, frame, (size_t)sent)) {
+		conn_break(conn);
+		return BATON_CLOSED;
+	}
+	return BATON_QUEUED;
+}
+
+int output_share(struct baton_conn *conn, struct shared *frame)
+{
+	bool is_batched = conn->baton->current == conn && conn->queue == NULL;
+	int result = is_batched ? output_put(conn, frame->at, frame->length, NULL, 0)
+				: share_now(conn, frame);
+	if (result >= 0) {
+		conn->bytes_out += frame->length;
+	}
+	return result;
+}
+
+static int put_frame(struct baton_conn *conn, enum session_opcode opcode, bool more,
+		     const void *payload, size_t len)
 {
 	uint8_t header[SESSION_MAX_OUT_HEADER];
-	size_t header_len = session_write_header(header, opcode, false, len);
+	size_t header_len = session_write_header(header, opcode, more, len);
 	int result = output_put(conn, header, header_len, payload, len);
 	if (result >= 0) {
 		conn->bytes_out += header_len + len;
 	}
 	return result;
+}
+
+int output_frame(struct baton_conn *conn, enum session_opcode opcode, const void *payload,
+		 size_t len)
+{
+	return put_frame(conn, opcode, false, payload, len);
 }
 
 void output_close(struct baton_conn *conn, unsigned code, const void *why, size_t len)
@@ -151,7 +189,7 @@ static bool fits(const struct baton_conn *conn, size_t frame_len)
 {
 	const struct baton *baton = conn->baton;
 	size_t waits =
-		buffer_length(conn->queue) + (baton->current == conn ? baton->batch_length : 0);
+		queue_length(conn->queue) + (baton->current == conn ? baton->batch_length : 0);
 	return waits == 0 || (waits <= baton->send_limit && frame_len <= baton->send_limit - waits);
 }
 
@@ -166,22 +204,33 @@ bool output_has_room(struct baton_conn *conn, size_t len)
 
 bool output_drain(struct baton_conn *conn)
 {
-	struct buffer *queue = conn->queue;
-	struct iovec part = {queue->at + queue->start, queue->length};
-	ssize_t sent = write_parts(conn, &part, 1);
+	struct iovec parts[DRAIN_PARTS];
+	ssize_t sent = write_parts(conn, parts, queue_parts(conn->queue, parts, DRAIN_PARTS));
 	if (sent < 0) {
 		return false;
 	}
-	buffer_take(&conn->queue, (size_t)sent);
+	if (sent > 0) {
+		conn->heard = conn->baton->keepalive.round; /* the client has read: it lives */
+	}
 	if (sent > 0 && conn->state == CONN_FLUSHING) {
 		loop_timer_stop(
 			&conn->timer); /* conn_settle starts it anew: somebody still reads */
 	}
+	queue_take(&conn->queue, (size_t)sent);
 	return conn->queue == NULL;
+}
+
+static enum session_opcode opcode_of(const struct baton_conn *conn, int type)
+{
+	if (conn->is_mid_message) {
+		return SESSION_CONTINUATION;
+	}
+	return (type & ~BATON_MORE) == BATON_TEXT ? SESSION_TEXT : SESSION_BINARY;
 }
 
 int baton_send(struct baton_conn *conn, int type, const void *data, size_t len)
 {
+	bool more = type & BATON_MORE;
 	if (conn->state != CONN_OPEN) {
 		return BATON_CLOSED;
 	}
@@ -191,13 +240,16 @@ int baton_send(struct baton_conn *conn, int type, const void *data, size_t len)
 	if (conn->state != CONN_OPEN) {
 		return BATON_CLOSED;
 	}
-	int result =
-		output_frame(conn, type == BATON_TEXT ? SESSION_TEXT : SESSION_BINARY, data, len);
+	int result = put_frame(conn, opcode_of(conn, type), more, data, len);
 	if (result >= 0) {
-		conn->messages_out++;
+		conn->is_mid_message = more;
+		conn->messages_out += !more;
 	}
 	if (result == BATON_QUEUED) {
 		conn_settle_unless_current(conn);
+	}
+	if (!more && conn->subscriptions != NULL && conn->state == CONN_OPEN) {
+		topics_release_held(conn);
 	}
 	return conn->state == CONN_ENDED ? BATON_CLOSED : result;
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct baton_conn;
+struct shared;
 
 /*
  * Sends head and body, in this order and behind all that was put before, as far as the kernel
@@ -20,6 +21,9 @@ int output_put(struct baton_conn *, const void *head, size_t head_len, const voi
 
 /* One frame, counted in bytes_out; the same results. */
 int output_frame(struct baton_conn *, enum session_opcode, const void *payload, size_t len);
+
+/* A whole frame that many get, counted likewise; what the kernel does not take waits by reference. */
+int output_share(struct baton_conn *, struct shared *frame);
 
 /* A Close frame; code 1005: an empty one. len: at most 123. */
 void output_close(struct baton_conn *, unsigned code, const void *why, size_t len);

@@ -18,16 +18,6 @@
 
 static const char no_memory[] = "no memory";
 
-/* Says the last words of a connection that we fail, RFC 6455, 7.1.7. */
-static void fail(struct baton_conn *conn, unsigned code, const char *why, size_t len)
-{
-	conn_set_end(conn, code, why, len);
-	conn->is_ours = true;
-	conn->lingers = true;
-	conn->state = CONN_FLUSHING;
-	output_close(conn, code, why, len);
-}
-
 /* The client's direction has ended without a Close. What is queued for it is still written. */
 static void handle_end_of_file(struct baton_conn *conn)
 {
@@ -42,7 +32,7 @@ static void handle_end_of_file(struct baton_conn *conn)
 static void deliver(struct baton_conn *conn, int type, const void *data, size_t len)
 {
 	struct baton *baton = conn->baton;
-	conn->messages_in++;
+	conn->messages_in += (type & BATON_MORE) == 0;
 	if (baton->app.message != NULL) {
 		baton->app.message(conn, type, data, len, baton->data);
 	}
@@ -57,9 +47,16 @@ static void handle_piece(struct baton_conn *conn, const struct session_piece *pi
 		deliver(conn, piece->opcode, piece->at, piece->len);
 		return;
 	}
+	if (conn->baton->app.flags & BATON_PIECES) {
+		if (piece->last || piece->len > 0) {
+			deliver(conn, piece->opcode | (piece->last ? 0 : BATON_MORE), piece->at,
+				piece->len);
+		}
+		return;
+	}
 	size_t expected = (size_t)conn->session.message_bytes; /* what its frames have announced */
 	if (!buffer_append(&conn->message, piece->at, piece->len, expected)) {
-		fail(conn, 1011, no_memory, sizeof no_memory - 1);
+		conn_fail(conn, 1011, no_memory, sizeof no_memory - 1);
 		return;
 	}
 	if (piece->last) {
@@ -94,7 +91,7 @@ static void handle_close(struct baton_conn *conn, const struct session_piece *pi
 static void handle_error(struct baton_conn *conn, const struct session_piece *piece)
 {
 	if (conn->state == CONN_OPEN) {
-		fail(conn, piece->code, (const char *)piece->at, piece->len);
+		conn_fail(conn, piece->code, (const char *)piece->at, piece->len);
 	} else {
 		conn_break(conn); /* our Close has been written; a valid answer will not come */
 	}
@@ -187,6 +184,7 @@ void receive_read(struct baton_conn *conn)
 	if (conn->state == CONN_LINGERING) {
 		return;
 	}
+	conn->heard = conn->baton->keepalive.round;
 	conn->bytes_in += (uint64_t)got;
 	uint8_t *begin = unpack_kept(conn, to);
 	feed(conn, begin, (size_t)(to + got - begin));

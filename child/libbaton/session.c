@@ -253,6 +253,14 @@ static void session_begin_frame(struct session *session, const struct frame *fra
 	memcpy(session->mask, frame->mask, MASK_BYTES);
 }
 
+static bool session_feed_text(struct session *session, const uint8_t *at, size_t len, bool last)
+{
+	uint32_t utf8 = session->utf8;
+	bool is_valid = utf8_feed(&utf8, at, len) && (!last || utf8 == UTF8_BETWEEN);
+	session->utf8 = (uint8_t)utf8;
+	return is_valid;
+}
+
 /* What is there of the current frame's payload. Adds to *used_r, where the header may stand. */
 static enum session_event session_take_payload(struct session *session, uint8_t *at, size_t len,
 					       size_t *used_r, struct session_piece *piece_r)
@@ -269,8 +277,7 @@ static enum session_event session_take_payload(struct session *session, uint8_t 
 	session->in_frame = session->frame_left > 0;
 	bool last = session->frame_is_final && !session->in_frame;
 
-	if (session->message_opcode == SESSION_TEXT &&
-	    (!utf8_feed(&session->utf8, at, len) || (last && session->utf8 != UTF8_BETWEEN))) {
+	if (session->message_opcode == SESSION_TEXT && !session_feed_text(session, at, len, last)) {
 		return session_fail(session, SESSION_BAD_DATA, "text is not UTF-8", piece_r);
 	}
 	*piece_r = (struct session_piece){

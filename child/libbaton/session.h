@@ -50,12 +50,12 @@ struct session {
 	uint64_t frame_left;    /* payload bytes of the current data frame still to come */
 	uint64_t message_bytes; /* announced so far for the current message */
 	uint8_t mask[4];        /* rotated to the next payload byte */
-	uint32_t utf8;          /* utf8.h: state inside a text message */
+	uint8_t utf8;           /* utf8.h: state inside a text message; it fits */
 	uint8_t message_opcode; /* text or binary while a message is open, else 0 */
-	bool frame_is_final;
-	bool in_frame;      /* a data frame's header was read, its end was not */
-	bool message_begun; /* a piece of the current message was given out */
-	bool ended;         /* Close or error seen: every further byte is swallowed */
+	bool frame_is_final : 1;
+	bool in_frame : 1;      /* a data frame's header was read, its end was not */
+	bool message_begun : 1; /* a piece of the current message was given out */
+	bool ended : 1;         /* Close or error seen: every further byte is swallowed */
 };
 
 enum session_event {

@@ -93,6 +93,15 @@ static bool apply_mode(struct check *target, const struct keys_entry *entry, con
 			   target->label, entry->name, text);
 }
 
+static bool apply_flag(struct check *target, const struct keys_entry *entry, const char *text,
+		       unsigned line)
+{
+	bool *field = (bool *)((char *)target->record + entry->offset);
+	return values_flag(text, field) ||
+	       problem_set(target->problem, line, "%s%s = \"%.80s\" is neither true nor false",
+			   target->label, entry->name, text);
+}
+
 static bool apply_text(struct check *target, const struct keys_entry *entry, const char *text,
 		       unsigned line)
 {
@@ -132,9 +141,11 @@ static bool apply(struct check *target, const struct keys_entry *entry,
 		return apply_words(target, entry, value);
 	case KEYS_MODE:
 		return apply_mode(target, entry, text, value->line);
+	case KEYS_FLAG:
+		return apply_flag(target, entry, text, value->line);
 	case KEYS_CHOICE:
 	case KEYS_CHOICES:
-		return true; /* build_routes */
+		return true; /* check_pool, build_routes */
 	}
 	return false;
 }

@@ -143,6 +143,17 @@ static bool check_accounts(struct check *target, const struct config_pool *pool)
 	return check_account(target, "group", pool->group, has_group);
 }
 
+static bool check_slow_client(struct check *target, struct config_pool *pool)
+{
+	const struct source_value *value = source_get(target->section, "slow_client");
+	const char *text = value->words != NULL ? value->words[0] : "close";
+	pool->slow_client = strcmp(text, "skip") == 0 ? CONFIG_SLOW_SKIP : CONFIG_SLOW_CLOSE;
+	return pool->slow_client == CONFIG_SLOW_SKIP || strcmp(text, "close") == 0 ||
+	       problem_set(target->problem, value->line,
+			   "%sslow_client = \"%.80s\" is neither \"close\" nor \"skip\"",
+			   target->label, text);
+}
+
 bool check_pool(struct check *target)
 {
 	struct config_pool *pool = target->record;
@@ -164,5 +175,6 @@ bool check_pool(struct check *target)
 				   "command = {\"program\", \"argument\"}",
 				   target->label);
 	}
-	return check_environment(target, pool->environment) && check_accounts(target, pool);
+	return check_slow_client(target, pool) && check_environment(target, pool->environment) &&
+	       check_accounts(target, pool);
 }

@@ -23,6 +23,11 @@ enum config_hash {                   /* what a pool's affinity looks at */
 		   CONFIG_HASH_QUERY,
 };
 
+enum config_slow_client { /* what a published message does at send_limit */
+			  CONFIG_SLOW_CLOSE,
+			  CONFIG_SLOW_SKIP,
+};
+
 struct config_listener {
 	char *name; /* as written: "127.0.0.1:8080", "[::1]:0", "*:8080", "unix:/run/x.sock" */
 	struct sockaddr_storage address;
@@ -47,6 +52,8 @@ struct config_pool {
 	unsigned stop_timeout_ms;  /* between SIGTERM (or SIGABRT) and SIGKILL */
 	size_t message_limit_bytes;
 	size_t send_limit_bytes;
+	unsigned keepalive_ms; /* pings to clients; 0: none */
+	enum config_slow_client slow_client;
 	char *directory;    /* or NULL: the gateway's */
 	char *user, *group; /* or NULL: the gateway's */
 	char **environment; /* "NAME=VALUE", NULL-terminated; added to a small inherited set */
@@ -62,6 +69,7 @@ struct config_route {
 	char **origins; /* NULL-terminated list; empty: same origin */
 	size_t origin_count;
 	bool *listeners; /* one flag a listener: is the route there? */
+	bool http;       /* plain HTTP requests are handed over too */
 };
 
 struct config {

@@ -65,6 +65,8 @@ const struct keys_entry keys_table[] = {
 	DURATION(KEYS_POOL, "stop_timeout", "5s", 1, 10 * MINUTE, POOL(stop_timeout_ms)),
 	SIZE(KEYS_POOL, "message_limit", "1M", 1, GIB, POOL(message_limit_bytes)),
 	SIZE(KEYS_POOL, "send_limit", "1M", 1, GIB, POOL(send_limit_bytes)),
+	OTHER(KEYS_POOL, "slow_client", KEYS_CHOICE, "close", POOL(slow_client)),
+	DURATION(KEYS_POOL, "keepalive", "25s", 0, HOUR, POOL(keepalive_ms)),
 	OTHER(KEYS_POOL, "directory", KEYS_TEXT, NULL, POOL(directory)),
 	OTHER(KEYS_POOL, "user", KEYS_TEXT, NULL, POOL(user)),
 	OTHER(KEYS_POOL, "group", KEYS_TEXT, NULL, POOL(group)),
@@ -74,6 +76,7 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_ROUTE, "hash", KEYS_CHOICE, NULL, ROUTE(hash)),
 	OTHER(KEYS_ROUTE, "origins", KEYS_WORDS, NULL, ROUTE(origins)),
 	OTHER(KEYS_ROUTE, "listen", KEYS_CHOICES, NULL, ROUTE(listeners)),
+	OTHER(KEYS_ROUTE, "http", KEYS_FLAG, "false", ROUTE(http)),
 };
 /* clang-format on */
 const size_t keys_table_len = sizeof(keys_table) / sizeof(keys_table[0]);

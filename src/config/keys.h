@@ -25,7 +25,8 @@ enum keys_kind {
 	KEYS_TEXT,     /* char *, not empty */
 	KEYS_WORDS,    /* char **, NULL-terminated; a list in the file */
 	KEYS_MODE,     /* mode_t, octal */
-	KEYS_CHOICE,   /* one text that builder code interprets: hash, pool */
+	KEYS_FLAG,     /* bool; true or false */
+	KEYS_CHOICE,   /* one text that builder code interprets: hash, pool, slow_client */
 	KEYS_CHOICES,  /* a list that builder code interprets: listen */
 };
 

@@ -113,6 +113,16 @@ bool values_mode(const char *text, mode_t *mode_r)
 	return true;
 }
 
+bool values_flag(const char *text, bool *flag_r)
+{
+	bool flag = strcmp(text, "true") == 0;
+	if (!flag && strcmp(text, "false") != 0) {
+		return false;
+	}
+	*flag_r = flag;
+	return true;
+}
+
 /* A token of RFC 9110 (5.6.2): what field and cookie names consist of. */
 static bool is_token(const char *text)
 {

@@ -25,6 +25,9 @@ bool values_size(const char *text, uint64_t *bytes_r);
 /* Three or four octal digits, permission bits alone: "0660", "660". */
 bool values_mode(const char *text, mode_t *mode_r);
 
+/* "true" or "false", nothing else. */
+bool values_flag(const char *text, bool *flag_r);
+
 /* "ip", "path", "header:NAME", "cookie:NAME", "query:NAME"; key_r points into text, or is NULL. */
 bool values_hash(const char *text, enum config_hash *hash_r, const char **key_r);
 

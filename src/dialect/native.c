@@ -63,6 +63,9 @@ enum handoff_result native_hello(const struct native_link *link, const struct co
 	handoff_pairs_add_number(&pairs, "MESSAGE_LIMIT", pool->message_limit_bytes);
 	handoff_pairs_add_number(&pairs, "SEND_LIMIT", pool->send_limit_bytes);
 	handoff_pairs_add_number(&pairs, "DRAIN_TIMEOUT_MS", pool->drain_timeout_ms);
+	handoff_pairs_add_number(&pairs, "PING_INTERVAL_MS", pool->keepalive_ms);
+	const char *slow = pool->slow_client == CONFIG_SLOW_SKIP ? "skip" : "close";
+	handoff_pairs_add(&pairs, "SLOW_CLIENT", slow, strlen(slow));
 	return handoff_send(link->channel, HANDOFF_HELLO, 0, text, pairs.length, -1);
 }
 

@@ -61,7 +61,7 @@ struct handoff_closed {
 	uint64_t bytes_in, bytes_out; /* WebSocket bytes, frames and all, without the handshake */
 	uint64_t messages_in, messages_out; /* data messages */
 	uint16_t code;     /* close code, RFC 6455, 7.4; 1005 none, 1006 no Close frame */
-	uint16_t who;      /* 0: the client closed first; 1: this side */
+	uint16_t who;      /* 0: the client closed first; 1: this side; 2: no pong came */
 	uint32_t reserved; /* 0 */
 };
 

@@ -290,6 +290,9 @@ class Child:
             if not whole or self.drain_deadline is not None:
                 self.send(REFUSED, ident)
                 return
+            if not head_field(pairs["HEAD"], b"sec-websocket-key"):
+                self.send(REFUSED, ident, write_pairs(STATUS=400))  # plain HTTP, of http = true
+                return
             self.send(TAKEN, ident)                     # before anything else
             Connection(self, ident, sockets.pop(), pairs["HEAD"])
         elif kind == CLOSE and ident in self.connections:

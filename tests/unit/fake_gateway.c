@@ -24,6 +24,7 @@
 
 struct fake_app fake_app;
 struct baton *fake_baton;
+uint64_t fake_flags;
 int fake_channel = -1, fake_child_end = -1;
 
 static uint64_t moved_ms;
@@ -113,13 +114,14 @@ static void app_drain(struct baton *baton, unsigned ms, void *app)
 
 void fake_start(void)
 {
-	static const struct baton_app app = {
+	const struct baton_app app = {
 		.size = sizeof app,
 		.open = app_open,
 		.message = app_message,
 		.close = app_close,
 		.writable = app_writable,
 		.drain = app_drain,
+		.flags = fake_flags,
 	};
 	int pair[2];
 	char number[16];

@@ -258,6 +258,8 @@ static void test_config_says_what_is_missing(void **state)
 		{LISTEN POOL "route \"/x\" {}",
 		 "3: route \"/x\": pool is missing: which pool serves it?"},
 		{"control = \"\"", "1: control is empty: leave it out or fill it in"},
+		{"pool \"a\" { command = {x} slow_client = wait }",
+		 "1: pool \"a\": slow_client = \"wait\" is neither \"close\" nor \"skip\""},
 		{"pool \"a\" { command = {x} directory = \"\" }",
 		 "1: pool \"a\": directory is empty: leave it out or fill it in"},
 	};
@@ -345,6 +347,10 @@ static void test_config_refuses_bad_routes(void **state)
 		 "(did you mean \"127.0.0.1:0\"?)"},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n listen = {} }",
 		 "4: route \"/\": listen is empty: nobody could reach the route"},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n http = yes }",
+		 "4: route \"/\": http = \"yes\" is neither true nor false"},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n http = TRUE }",
+		 "4: route \"/\": http = \"TRUE\" is neither true nor false"},
 	};
 	check_refused(rows, LENGTH(rows));
 }
@@ -413,6 +419,8 @@ static void test_config_gives_defaults(void **state)
 	assert_int_equal(pool->stop_timeout_ms, 5000);
 	assert_int_equal(pool->message_limit_bytes, 1048576);
 	assert_int_equal(pool->send_limit_bytes, 1048576);
+	assert_int_equal(pool->slow_client, CONFIG_SLOW_CLOSE);
+	assert_int_equal(pool->keepalive_ms, 25000);
 	assert_null(pool->directory);
 	assert_null(pool->user);
 	assert_null(pool->group);
@@ -426,6 +434,7 @@ static void test_config_gives_defaults(void **state)
 	assert_null(route->hash_key);
 	assert_int_equal(route->origin_count, 0);
 	assert_null(route->origins[0]);
+	assert_false(route->http);
 	assert_true(route->listeners[0]);
 	config_destroy(config);
 }
@@ -443,11 +452,13 @@ static void test_config_reads_what_is_written(void **state)
 		      "pool \"a\" { command = {\"a\"} }\n"
 		      "pool \"b\" { command = {\"b\", \"x y\", \"\",} children = 3 capacity = 4 "
 		      "queue = 0\n"
+		      "  keepalive = 0s slow_client = skip\n"
 		      "  drain_timeout = \"0s\" message_limit = \"64k\" directory = '/srv/#x' "
 		      "user = root\n"
 		      "  group = root environment = {\"A=b\", \"C=\"} }\n"
 		      "route \"Example.ORG/chat\" { pool = b hash = \"query:room\"\n"
-		      "  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"} }\n");
+		      "  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"}\n"
+		      "  http = true }\n");
 	assert_string_equal(config->control, "/run/c.sock");
 	assert_int_equal(config->max_connections, 7);
 	assert_int_equal(config->head_timeout_ms, 60000);
@@ -460,6 +471,8 @@ static void test_config_reads_what_is_written(void **state)
 	assert_int_equal(config->listeners[1].mode, 0600);
 	assert_int_equal(config->pool_count, 2);
 	const struct config_pool *pool = &config->pools[1];
+	assert_int_equal(pool->keepalive_ms, 0);
+	assert_int_equal(pool->slow_client, CONFIG_SLOW_SKIP);
 	assert_string_equal(pool->command[1], "x y");
 	assert_string_equal(pool->command[2], "");
 	assert_null(pool->command[3]);
@@ -481,6 +494,7 @@ static void test_config_reads_what_is_written(void **state)
 	assert_string_equal(route->hash_key, "room");
 	assert_int_equal(route->origin_count, 2);
 	assert_string_equal(route->origins[1], "*");
+	assert_true(route->http);
 	assert_false(route->listeners[0]);
 	assert_true(route->listeners[1]);
 	config_destroy(config);

@@ -289,6 +289,23 @@ static void test_later_keeps_the_metadata_until_accept(void **state)
 	close(other);
 }
 
+static void test_later_notices_a_client_that_leaves(void **state)
+{
+	(void)state;
+	fake_app.open_result = BATON_LATER;
+	int client = fake_offer(1, SOCK_STREAM, "");
+	assert_int_equal(fake_turns(), -1);
+	fake_hear(HANDOFF_TAKEN);
+	assert_int_equal(send(client, "early", 5, 0), 5);
+	assert_int_equal(fake_turns(), -1); /* bytes are none of our business yet, and no spin */
+	assert_int_equal(fake_app.closed, 0);
+	close(client);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 1);
+	assert_int_equal(fake_app.code, 1006);
+	fake_hear(HANDOFF_CLOSED);
+}
+
 static void accept_and_greet(struct baton_conn *conn)
 {
 	assert_int_equal(baton_accept(conn, NULL), 0);
@@ -371,6 +388,7 @@ int main(void)
 		TEST(test_offer_without_room_for_its_descriptor_is_refused),
 		TEST(test_open_sees_the_metadata),
 		TEST(test_later_keeps_the_metadata_until_accept),
+		TEST(test_later_notices_a_client_that_leaves),
 		TEST(test_accept_inside_open_leaves_with_the_greeting),
 		TEST(test_refusal_is_a_whole_http_response_and_lingers),
 		TEST(test_answer_carries_headers_and_body),

@@ -67,6 +67,7 @@ static void test_refusal_statuses_are_those_of_the_contract(void **state)
 		{REFUSAL_HEAD_TOO_LARGE, 431}, {REFUSAL_TOO_MANY_FIELDS, 431},
 		{REFUSAL_QUEUE_FULL, 503},     {REFUSAL_CHILDREN_DIED, 503},
 		{REFUSAL_BY_CHILD, 503},       {REFUSAL_VERSION, 505},
+		{REFUSAL_FRAMING, 400},        {REFUSAL_CODING, 501},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		assert_int_equal(refusal_status(rows[i].refusal), rows[i].status);

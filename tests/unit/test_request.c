@@ -29,6 +29,8 @@
 #define GET(target) "GET " target " HTTP/1.1\r\n" WHOLE
 #define AT(host)    LINE "Host: " host "\r\n" UPGRADE REST
 #define WITH(field) LINE HOST UPGRADE field "\r\n" REST
+#define POST        "POST /chat HTTP/1.1\r\n" HOST
+#define BODY(field) POST field "\r\n\r\n"
 
 enum { LIMIT = 65536 };
 
@@ -244,12 +246,45 @@ static const struct invalid_row invalid_rows[] = {
 	{"9112 6.2", WITH("Content-Length: 0, 0"), REFUSAL_FRAMING},
 	{"9112 6.2", WITH("Content-Length:"), REFUSAL_FRAMING},
 	{"9112 6.3", WITH("Content-Length: 0\r\nContent-Length: 0"), REFUSAL_DUPLICATE},
-	{"9112 6.2", LINE HOST "Content-Length: 5\r\n\r\n", REFUSAL_FRAMING},
 	{"6454 7.3", WITH("Origin: http://a\r\nOrigin: http://a"), REFUSAL_DUPLICATE},
-	{"6455 4.2.1", LINE HOST "Upgrade: h2c\r\n" REST, REFUSAL_NOT_UPGRADE},
-	{"6455 4.2.1", LINE HOST "Upgrade:\r\n" REST, REFUSAL_NOT_UPGRADE},
-	{"6455 4.2.1", LINE HOST "Upgrade: websocket/13\r\n" REST, REFUSAL_NOT_UPGRADE},
-	{"6455 4.2.1", LINE HOST "Upgrade: websockets\r\n" REST, REFUSAL_NOT_UPGRADE},
+	{"9112 6.3 3", BODY("Content-Length: 5\r\nTransfer-Encoding: chunked"), REFUSAL_FRAMING},
+	{"9112 6.3 3", BODY("Transfer-Encoding: chunked\r\nContent-Length: 0"), REFUSAL_FRAMING},
+	{"9112 6.3 3", BODY("Transfer-Encoding: gzip, chunked\r\nContent-Length: 5"),
+	 REFUSAL_FRAMING},
+	{"9112 6.3 5", BODY("Content-Length: 5\r\nContent-Length: 5"), REFUSAL_DUPLICATE},
+	{"9112 6.3 5", BODY("Content-Length: 5\r\ncontent-length: 6"), REFUSAL_DUPLICATE},
+	{"9112 6.3 5", BODY("Content-Length: 5, 5"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length:"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: +5"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: -5"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: 0x5"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: 5 5"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: 5.0"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: \"5\""), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: \xd9\xa5"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: 9223372036854775808"), REFUSAL_FRAMING},
+	{"9110 8.6", BODY("Content-Length: 18446744073709551621"), REFUSAL_FRAMING},
+	{"9112 6.1", BODY("Transfer-Encoding: gzip, chunked"), REFUSAL_CODING},
+	{"9112 6.1", BODY("Transfer-Encoding: gzip\r\nTransfer-Encoding: Chunked"), REFUSAL_CODING},
+	{"9112 6.3 4", BODY("Transfer-Encoding:"), REFUSAL_FRAMING},
+	{"9112 6.3 4", BODY("Transfer-Encoding: identity"), REFUSAL_FRAMING},
+	{"9112 6.3 4", BODY("Transfer-Encoding: gzip"), REFUSAL_FRAMING},
+	{"9112 6.3 4", BODY("Transfer-Encoding: chunked, gzip"), REFUSAL_FRAMING},
+	{"9112 6.3 4", BODY("Transfer-Encoding: chunkedx"), REFUSAL_FRAMING},
+	{"9112 6.3 4", BODY("Transfer-Encoding: x chunked"), REFUSAL_FRAMING},
+	{"9112 6.3 4", BODY("Transfer-Encoding: \"chunked\""), REFUSAL_FRAMING},
+	{"9112 6.1", BODY("Transfer-Encoding: chunked, chunked"), REFUSAL_FRAMING},
+	{"9112 6.1", BODY("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+	 REFUSAL_FRAMING},
+	{"9112 7.1", BODY("Transfer-Encoding: chunked;a=b"), REFUSAL_FRAMING},
+	{"9110 5.6.1", BODY("Transfer-Encoding: ,chunked"), REFUSAL_FRAMING},
+	{"9110 5.6.1", BODY("Transfer-Encoding: chunked,"), REFUSAL_FRAMING},
+	{"9110 9.3.6", "CONNECT /chat HTTP/1.1\r\n" HOST "\r\n", REFUSAL_METHOD},
+	{"9110 9.3.8", "TRACE /chat HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", REFUSAL_METHOD},
+	{"9112 3.2", "POST /chat HTTP/1.1\r\n\r\n", REFUSAL_HOST},
+	{"6454 7.3", BODY("Origin: http://a\r\nOrigin: http://a"), REFUSAL_DUPLICATE},
+	{"9110 7.6.1", BODY("Connection: close, origin"), REFUSAL_CONNECTION},
+	{"9110 7.6.1", BODY("Connection: a b"), REFUSAL_CONNECTION},
 	{"6455 4.1", "POST /chat HTTP/1.1\r\n" WHOLE, REFUSAL_METHOD},
 	{"6455 4.1", "get /chat HTTP/1.1\r\n" WHOLE, REFUSAL_METHOD},
 	{"6455 4.1", "HEAD /chat HTTP/1.1\r\n" WHOLE, REFUSAL_METHOD},
@@ -321,20 +356,51 @@ static void test_request_refuses_what_the_rfcs_do_not_allow(void **state)
 	}
 }
 
+struct plain_row {
+	const char *rfc, *text;
+	const char *length; /* NULL: no Content-Length */
+	bool is_chunked;
+};
+
+static const struct plain_row plain_rows[] = {
+	{"9112 6.3 7", LINE HOST "\r\n", NULL, false},
+	{"9112 6.3 7", POST "\r\n", NULL, false},
+	{"9110 9.3.2", "HEAD /chat HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", NULL, false},
+	{"9110 9.1", "get /chat HTTP/1.1\r\n" HOST "\r\n", NULL, false},
+	{"9110 16.1.1", "X-PURGE /chat HTTP/1.1\r\n" HOST "\r\n", NULL, false},
+	{"9110 9.3.7", "OPTIONS /chat HTTP/1.1\r\n" HOST "\r\n", NULL, false},
+	{"9110 9.3.1", LINE HOST "Content-Length: 5\r\n\r\n", "5", false},
+	{"9110 8.6", BODY("Content-Length: 0"), "0", false},
+	{"9110 8.6", BODY("Content-Length: \t5 "), "5", false},
+	{"9110 8.6", BODY("Content-Length: 007"), "007", false},
+	{"9110 8.6", BODY("Content-Length: 9223372036854775807"), "9223372036854775807", false},
+	{"9112 7.1", BODY("Transfer-Encoding: chunked"), NULL, true},
+	{"9112 7", BODY("transfer-encoding: ChunKed"), NULL, true},
+	{"9110 10.1.1", BODY("Expect: 100-continue\r\nContent-Length: 1"), "1", false},
+	{"9110 7.6.1", POST "Connection: keep-alive, TE\r\n\r\n", NULL, false},
+	{"9110 7.8", LINE HOST "Upgrade: h2c\r\n" REST, NULL, false},
+	{"9110 7.8", LINE HOST "Upgrade:\r\n" REST, NULL, false},
+	{"9110 7.8", LINE HOST "Upgrade: websocket/13\r\n" REST, NULL, false},
+	{"9110 7.8", LINE HOST "Upgrade: websockets\r\n" REST, NULL, false},
+};
+
 static void test_request_without_upgrade_is_plain_http(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {
-		LINE HOST "\r\n",
-		"HEAD /chat HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n",
-		"POST /chat HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(plain_rows); i++) {
+		const struct plain_row *row = &plain_rows[i];
 		struct request request;
-		assert_int_equal(judge_text(texts[i], &request), REFUSAL_NONE);
+		enum refusal refusal = judge_text(row->text, &request);
+		if (refusal != REFUSAL_NONE) {
+			print_error("row %zu (RFC %s): %s: %s\n", i, row->rfc,
+				    refusal_name(refusal), row->text);
+		}
+		assert_int_equal(refusal, REFUSAL_NONE);
 		assert_false(request.is_upgrade);
 		assert_null(request.key.at);
 		assert_slice(request.path, "/chat");
+		assert_slice(request.length, row->length);
+		assert_int_equal(request.is_chunked, row->is_chunked);
 	}
 }
 
@@ -431,6 +497,47 @@ static void test_canonical_head_keeps_names_that_only_resemble_the_withheld(void
 		       "\r\n");
 }
 
+#define PLAIN HOST "Connection: close\r\n"
+
+static void test_canonical_head_of_a_plain_request_frames_its_body(void **state)
+{
+	(void)state;
+	assert_written(LINE HOST "\r\n", LINE PLAIN "\r\n");
+	assert_written("HEAD http://example.org/chat?a HTTP/1.1\r\n" HOST "\r\n",
+		       "HEAD /chat?a HTTP/1.1\r\n" PLAIN "\r\n");
+	assert_written(BODY("X-A: b\r\nContent-Length: 5\r\nExpect: 100-continue"),
+		       "POST /chat HTTP/1.1\r\n" PLAIN "Content-Length: 5\r\nX-A: b\r\n"
+		       "Expect: 100-continue\r\n\r\n");
+	assert_written(BODY("transfer-encoding: CHUNKED\r\nTrailer: X-Sum"),
+		       "POST /chat HTTP/1.1\r\n" PLAIN "Transfer-Encoding: chunked\r\n\r\n");
+	/* What Connection names goes; not what says where the body ends. */
+	assert_written(BODY("Content-Length: 5\r\nConnection: keep-alive, Content-Length, X-A\r\n"
+			    "X-A: b"),
+		       "POST /chat HTTP/1.1\r\n" PLAIN "Content-Length: 5\r\n\r\n");
+	assert_written(BODY("Content-Length: 5\r\nContent_Length: 9\r\nTransfer_Encoding: chunked"),
+		       "POST /chat HTTP/1.1\r\n" PLAIN "Content-Length: 5\r\n\r\n");
+}
+
+static void test_canonical_head_of_a_plain_request_is_no_upgrade(void **state)
+{
+	(void)state;
+	static const char *const withheld[] = {
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+		"sec_websocket_key: dGhlIHNhbXBsZSBub25jZQ==",
+		"Sec-WebSocket-Version: 13",
+		"Sec-WebSocket-Protocol: a",
+		"Upgrade: h2c",
+		"Connection: Upgrade",
+		"Keep-Alive: timeout=5",
+		"X-Forwarded-For: 1.2.3.4",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(withheld); i++) {
+		char text[1024];
+		snprintf(text, sizeof text, LINE HOST "X-A: b\r\n%s\r\n\r\n", withheld[i]);
+		assert_written(text, LINE PLAIN "X-A: b\r\n\r\n");
+	}
+}
+
 static void test_request_gives_the_first_value_of_a_query_key(void **state)
 {
 	(void)state;
@@ -471,6 +578,8 @@ int main(void)
 		cmocka_unit_test(test_canonical_head_keeps_the_client_s_fields_in_order),
 		cmocka_unit_test(test_canonical_head_withholds_hop_by_hop_and_forwarding_fields),
 		cmocka_unit_test(test_canonical_head_keeps_names_that_only_resemble_the_withheld),
+		cmocka_unit_test(test_canonical_head_of_a_plain_request_frames_its_body),
+		cmocka_unit_test(test_canonical_head_of_a_plain_request_is_no_upgrade),
 		cmocka_unit_test(test_request_gives_the_first_value_of_a_query_key),
 		cmocka_unit_test(test_request_gives_the_first_cookie_of_a_name),
 	};
