@@ -8,8 +8,6 @@
 #include "admit/field_list.h"
 #include "admit/request.h"
 
-#include <assert.h>
-
 struct writer {
 	char *at;
 	size_t size, length;
@@ -69,7 +67,7 @@ static bool is_withheld(struct slice name)
 		"upgrade",
 		"proxy-authenticate", /* RFC 9110, 11.7: between a client and its proxy */
 		"proxy-authorization",
-		"content-length", /* 0 if it is there; says nothing, and is framing */
+		"content-length", /* written by baton where there is a body */
 		"forwarded",
 		"x-real-ip",
 	};
@@ -80,6 +78,13 @@ static bool is_withheld(struct slice name)
 		}
 	}
 	return starts_like(name, claim, sizeof claim - 1);
+}
+
+/* In a plain request nobody has judged them: a child must not take it for an upgrade. */
+static bool is_handshake(struct slice name)
+{
+	static const char prefix[] = "sec-websocket-";
+	return starts_like(name, prefix, sizeof prefix - 1);
 }
 
 /* Does Connection name it? The judge bounds the length of that list. */
@@ -95,12 +100,29 @@ static bool is_nominated(const struct head *head, struct slice name)
 	return false;
 }
 
+/* What baton itself says about the connection and the body that is still in the socket. */
+static void write_framing(struct writer *writer, const struct request *request)
+{
+	if (request->is_upgrade) {
+		write_text(writer, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+		return;
+	}
+	/* A second head on this connection would pass no judge. */
+	write_text(writer, "Connection: close\r\n");
+	if (request->length.at != NULL) {
+		write_field(writer, slice_of("Content-Length"), request->length);
+	}
+	if (request->is_chunked) {
+		write_text(writer, "Transfer-Encoding: chunked\r\n");
+	}
+}
+
 size_t request_write_head(const struct request *request, char *buf, size_t size)
 {
-	assert(request->is_upgrade);
 	const struct head *head = request->head;
 	struct writer writer = {.at = buf, .size = size};
-	write_text(&writer, "GET ");
+	write_slice(&writer, head->method);
+	write_text(&writer, " ");
 	write_slice(&writer, request->path);
 	if (request->query.at != NULL) {
 		write_text(&writer, "?");
@@ -108,10 +130,11 @@ size_t request_write_head(const struct request *request, char *buf, size_t size)
 	}
 	write_text(&writer, " HTTP/1.1\r\n");
 	write_field(&writer, slice_of("Host"), request->host);
-	write_text(&writer, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+	write_framing(&writer, request);
 	for (unsigned i = 0; i < head->field_count; i++) {
 		struct slice name = head->fields[i].name;
-		if (!is_withheld(name) && !is_nominated(head, name)) {
+		if (!is_withheld(name) && !is_nominated(head, name) &&
+		    (request->is_upgrade || !is_handshake(name))) {
 			write_field(&writer, name, head->fields[i].value);
 		}
 	}

@@ -252,9 +252,10 @@ static void judge(struct conn *conn)
 		route_find(self->config, conn->listener->index, request->host_name, request->path);
 	if (route == NULL) {
 		refusal = REFUSAL_NO_ROUTE;
-	} else if (!request->is_upgrade) {
+	} else if (!request->is_upgrade && !route->http) {
 		refusal = plain_refusal(request);
-	} else if (!origin_is_allowed(request->origin, request->host,
+	} else if (request->is_upgrade &&
+		   !origin_is_allowed(request->origin, request->host,
 				      (const char *const *)route->origins, route->origin_count)) {
 		refusal = REFUSAL_ORIGIN;
 	} else if (self->is_draining) {

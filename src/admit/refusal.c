@@ -54,9 +54,13 @@ static const struct {
 	[REFUSAL_HOST] = {400, "host",
 			  "The request needs exactly one Host field, HOST or HOST:PORT, and a "
 			  "target with a host must name the same one."},
-	[REFUSAL_FRAMING] = {400, "framing",
-			     "This request may not have a body; leave out Transfer-Encoding and "
-			     "any Content-Length but 0."},
+	[REFUSAL_FRAMING] =
+		{400, "framing",
+		 "Frame a body by one Content-Length of digits, or by "
+		 "'Transfer-Encoding: chunked' alone; a WebSocket upgrade has no body."},
+	[REFUSAL_CODING] = {501, "coding",
+			    "The only transfer coding that is known here is chunked; leave out the "
+			    "others."},
 	[REFUSAL_DUPLICATE] = {400, "duplicate",
 			       "Origin, Content-Length, Sec-WebSocket-Key and "
 			       "Sec-WebSocket-Version may stand only once; send each on one line."},

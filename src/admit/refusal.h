@@ -26,7 +26,8 @@ enum refusal {
 
 	/* what the head asks for: request.c */
 	REFUSAL_HOST,      /* 400 Host missing, twice, malformed, or not the target's */
-	REFUSAL_FRAMING,   /* 400 Transfer-Encoding, or a Content-Length other than 0 */
+	REFUSAL_FRAMING,   /* 400 where the body ends is in doubt; an upgrade has none */
+	REFUSAL_CODING,    /* 501 a transfer coding besides chunked */
 	REFUSAL_DUPLICATE, /* 400 a field that may stand once stands twice */
 	REFUSAL_PATH,      /* 400 bad percent-encoding, dot segment, or byte outside the grammar */
 	REFUSAL_METHOD,    /* 405 an upgrade is a GET */

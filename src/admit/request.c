@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Judges a head that head.c found well-formed: where does it want to go (RFC 9112, 3.2), has it a
- * body (6), is it an upgrade that RFC 6455 (4.2.1) allows? The tables of checks below are in the
+ * Judges a head that head.c found well-formed: where does it want to go (RFC 9112, 3.2), where does
+ * its body end (6), is it an upgrade that RFC 6455 (4.2.1) allows? The tables of checks below are in the
  * order in which an answer helps most. Origin, routes and limits are judged elsewhere: request.c
  * knows no configuration. conn.c calls it; canonical.c writes the result down.
  */
@@ -96,7 +96,7 @@ static enum refusal read_target(struct request *request)
 }
 
 /* A body would be the next frames' bytes; where it ends is what request smuggling plays with. */
-static enum refusal check_framing(struct request *request)
+static enum refusal check_no_body(struct request *request)
 {
 	unsigned count;
 	struct slice length;
@@ -111,22 +111,70 @@ static enum refusal check_framing(struct request *request)
 	return refusal;
 }
 
+/* 1*DIGIT (RFC 9110, 8.6), below 2^63: whoever reads the number next must not overflow. */
+static bool is_length(struct slice text)
+{
+	uint64_t length = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned digit = (unsigned)(unsigned char)text.at[i] - '0';
+		if (digit > 9 || length > ((uint64_t)INT64_MAX - digit) / 10) {
+			return false;
+		}
+		length = length * 10 + digit;
+	}
+	return text.len > 0;
+}
+
+/*
+ * RFC 9112, 6.3, item 4: without chunked as the last coding nobody knows the body's end, 400. With
+ * another one before it the end is known, but not the coding: 501 (6.1). One line, one name: the
+ * many spellings that a list allows are where two parsers differ.
+ */
+static enum refusal judge_codings(const struct head *head)
+{
+	struct field_list list = field_list_of(head, "Transfer-Encoding");
+	struct slice coding;
+	bool is_last = false, is_repeated = false, is_empty = false;
+	while (field_list_next(&list, &coding)) {
+		is_repeated = is_repeated || is_last; /* chunked, and something behind it */
+		is_last = slice_equals_nocase(coding, "chunked");
+		is_empty = is_empty || coding.len == 0;
+	}
+	return is_last && !is_repeated && !is_empty ? REFUSAL_CODING : REFUSAL_FRAMING;
+}
+
+/* What frames the body (RFC 9112, 6.3). Both fields together are a smuggler's (item 3). */
+static enum refusal read_body(struct request *request)
+{
+	unsigned codings;
+	struct slice coding = head_find(request->head, "Transfer-Encoding", &codings);
+	enum refusal refusal = find_single(request->head, "Content-Length", &request->length);
+	if (refusal != REFUSAL_NONE) {
+		return refusal;
+	}
+	if (request->length.at != NULL) {
+		return codings == 0 && is_length(request->length) ? REFUSAL_NONE : REFUSAL_FRAMING;
+	}
+	request->is_chunked = codings == 1 && slice_equals_nocase(coding, "chunked");
+	return codings == 0 || request->is_chunked ? REFUSAL_NONE : judge_codings(request->head);
+}
+
 static enum refusal read_origin(struct request *request)
 {
 	return find_single(request->head, "Origin", &request->origin);
 }
 
 /* Another protocol alone ("h2c") is as if nothing were asked for (RFC 9110, 7.8). */
-static enum refusal check_upgrade(struct request *request)
+static bool asks_for_websocket(const struct head *head)
 {
-	struct field_list list = field_list_of(request->head, "Upgrade");
+	struct field_list list = field_list_of(head, "Upgrade");
 	struct slice element;
 	while (field_list_next(&list, &element)) {
 		if (slice_equals_nocase(element, "websocket")) {
-			return REFUSAL_NONE;
+			return true;
 		}
 	}
-	return REFUSAL_NOT_UPGRADE;
+	return false;
 }
 
 static enum refusal check_method(struct request *request)
@@ -147,7 +195,7 @@ static enum refusal check_connection(struct request *request)
 {
 	struct field_list list = field_list_of(request->head, "Connection");
 	struct slice option;
-	bool found = false;
+	bool found = !request->is_upgrade;
 	for (unsigned count = 0; field_list_next(&list, &option); count++) {
 		bool malformed = option.len > 0 && !grammar_is_token(option);
 		if (count == REQUEST_MAX_OPTIONS || malformed || is_end_to_end(option)) {
@@ -211,12 +259,18 @@ static enum refusal check_extensions(struct request *request)
 }
 
 static check_fn *const every_request[] = {
-	refuse_proxy_methods, read_host, read_target, check_framing, read_origin, NULL,
+	refuse_proxy_methods, read_host, read_target, read_origin, NULL,
 };
 
 static check_fn *const every_upgrade[] = {
-	check_upgrade, check_method,    check_connection, check_version,
+	check_no_body, check_method,    check_connection, check_version,
 	read_key,      check_protocols, check_extensions, NULL,
+};
+
+static check_fn *const every_plain_request[] = {
+	read_body,
+	check_connection,
+	NULL,
 };
 
 static enum refusal run_checks(check_fn *const *checks, struct request *request)
@@ -230,13 +284,11 @@ static enum refusal run_checks(check_fn *const *checks, struct request *request)
 
 enum refusal request_judge(const struct head *head, struct request *request_r)
 {
-	struct request request = {.head = head};
-	unsigned upgrades;
-	head_find(head, "Upgrade", &upgrades);
+	struct request request = {.head = head, .is_upgrade = asks_for_websocket(head)};
 	enum refusal refusal = run_checks(every_request, &request);
-	if (refusal == REFUSAL_NONE && upgrades > 0) {
-		request.is_upgrade = true;
-		refusal = run_checks(every_upgrade, &request);
+	if (refusal == REFUSAL_NONE) {
+		refusal = run_checks(request.is_upgrade ? every_upgrade : every_plain_request,
+				     &request);
 	}
 	if (refusal == REFUSAL_NONE) {
 		*request_r = request;

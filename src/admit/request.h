@@ -18,14 +18,16 @@ struct request {
 	struct slice query;     /* behind the '?'; .at == NULL when there is no '?' */
 	struct slice origin;    /* .at == NULL when absent */
 	struct slice key;       /* Sec-WebSocket-Key, 24 characters; .at == NULL if !is_upgrade */
+	struct slice length;    /* Content-Length, digits; .at == NULL if absent or is_upgrade */
+	bool is_chunked;        /* the body is; never together with length */
 	bool is_upgrade;        /* false: plain HTTP */
 };
 
 /*
  * Judges what every request must satisfy: target, Host, framing fields, and, when it asks for
- * an upgrade (an Upgrade field is there), the whole of RFC 6455, 4.2.1. A request without an
- * Upgrade field gets REFUSAL_NONE with is_upgrade == false: the caller decides whether plain
- * HTTP is spoken there (health) or answers REFUSAL_NOT_UPGRADE.
+ * an upgrade (Upgrade names websocket), the whole of RFC 6455, 4.2.1. Any other request gets
+ * REFUSAL_NONE with is_upgrade == false: the caller decides whether plain HTTP is spoken there
+ * (health, http = true) or answers REFUSAL_NOT_UPGRADE.
  * *request_r is written on REFUSAL_NONE only; its slices live as long as the head's.
  */
 enum refusal request_judge(const struct head *, struct request *request_r);
@@ -35,6 +37,8 @@ enum refusal request_judge(const struct head *, struct request *request_r);
  * "Upgrade: websocket", "Connection: Upgrade", then the client's other fields, one line each,
  * without hop-by-hop fields (RFC 9110, 7.6.1) and without what pretends to come from a proxy
  * (Forwarded, X-Forwarded-*, X-Real-IP), nor a name that is one of these when '_' is read as '-'.
+ * Of a plain request: "Connection: close" instead of the two, then the field that frames its body,
+ * and no Sec-WebSocket-*: so a field of that name or Upgrade means that the upgrade was judged.
  * Returns the length, or 0 when it does not fit into size (nothing useful is in buf then).
  */
 size_t request_write_head(const struct request *, char *buf, size_t size);
