@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The adapter's talk with the gateway, docs/protocol.md. An offer's answer waits for room in the
+ * channel where it must: it is a packet of 16 bytes, the gateway reads its channels at every turn,
+ * and at most four are owed. Reports and PONG wait for the timer instead. Called by wrap.c when the
+ * channel is readable.
+ */
+#include "lws/adapter.h"
+
+#include "libbaton/startup.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	PACKETS_AT_ONCE = 16, /* then the clients have their turn */
+	RETRY_MS = 20,        /* the channel was full */
+	OWN_DESCRIPTORS =
+		32,        /* libwebsockets' own and the program's, besides startup.c's reserve */
+	GOING_AWAY = 1001, /* RFC 6455, 7.4.1 */
+};
+
+/* ---- to the gateway ---- */
+
+static enum handoff_result say(unsigned type, uint64_t id, const struct handoff_pairs *pairs)
+{
+	if (adapter.channel < 0) {
+		return HANDOFF_GONE;
+	}
+	return handoff_send(adapter.channel, type, id, pairs != NULL ? pairs->at : NULL,
+			    pairs != NULL ? pairs->length : 0, -1);
+}
+
+void talk_tell(const char *text)
+{
+	char payload[256];
+	struct handoff_pairs pairs;
+	handoff_pairs_init(&pairs, payload, sizeof payload);
+	handoff_pairs_add(&pairs, "LEVEL", "warning", 7);
+	handoff_pairs_add(&pairs, "TEXT", text, strlen(text));
+	say(HANDOFF_LOG, 0, &pairs);
+}
+
+/* When the gateway is gone nobody else can serve a client that it had offered: go on as if. */
+static void answer(unsigned type, uint64_t id, int status)
+{
+	char payload[32];
+	struct handoff_pairs pairs;
+	handoff_pairs_init(&pairs, payload, sizeof payload);
+	if (status != 0) {
+		handoff_pairs_add_number(&pairs, "STATUS", (uint64_t)status);
+	}
+	while (say(type, id, &pairs) == HANDOFF_AGAIN) {
+		poll(&(struct pollfd){.fd = adapter.channel, .events = POLLOUT}, 1, -1);
+	}
+}
+
+/* Each of these: false when it still waits for room. */
+
+static bool send_ready(void)
+{
+	char payload[64];
+	struct handoff_pairs pairs;
+	handoff_pairs_init(&pairs, payload, sizeof payload);
+	handoff_pairs_add_number(&pairs, "CAPACITY", adapter.capacity);
+	adapter.ready_due = say(HANDOFF_READY, 0, &pairs) == HANDOFF_AGAIN;
+	return !adapter.ready_due;
+}
+
+static bool send_pong(void)
+{
+	char payload[64];
+	struct handoff_pairs pairs;
+	handoff_pairs_init(&pairs, payload, sizeof payload);
+	handoff_pairs_add_number(&pairs, "CONNECTIONS", adapter.members.count);
+	adapter.pong_due = say(HANDOFF_PONG, 0, &pairs) == HANDOFF_AGAIN;
+	return !adapter.pong_due;
+}
+
+static bool send_reports(void)
+{
+	if (adapter.channel < 0 ||
+	    reports_send(&adapter.reports, adapter.channel) == HANDOFF_GONE) {
+		adapter.reports.count = 0;
+	}
+	return adapter.reports.count == 0;
+}
+
+void talk_flush(void)
+{
+	bool has_room = (!adapter.ready_due || send_ready()) &&
+			(!adapter.pong_due || send_pong()) &&
+			(adapter.reports.count == 0 || send_reports());
+	if (!has_room) {
+		leave_wake(RETRY_MS);
+	}
+}
+
+/* ---- from the gateway ---- */
+
+static uint64_t number(const struct handoff_message *message, const char *key, uint64_t fallback)
+{
+	uint64_t value;
+	bool is_number = handoff_pairs_number(message->payload, message->payload_bytes, key,
+					      fallback, &value);
+	return is_number ? value : fallback;
+}
+
+static void handle_hello(const struct handoff_message *hello)
+{
+	adapter.message_limit_bytes = (size_t)number(hello, "MESSAGE_LIMIT", SIZE_MAX);
+	uint64_t most = startup_capacity(UINT64_MAX), wanted = number(hello, "CAPACITY", most);
+	most = most > OWN_DESCRIPTORS ? most - OWN_DESCRIPTORS : 1;
+	adapter.capacity = wanted < most ? wanted : most;
+	adapter.ready_due = true;
+}
+
+struct baton_lws_offer {
+	const struct handoff_message *message;
+};
+
+const char *baton_lws_offer_get(const struct baton_lws_offer *offer, const char *key)
+{
+	return handoff_pairs_find(offer->message->payload, offer->message->payload_bytes, key);
+}
+
+/* 0, or the status with which the program does not want the client. */
+static int ask_program(const struct handoff_message *message)
+{
+	struct baton_lws_offer offer = {.message = message};
+	int status = adapter.app.offered != NULL ? adapter.app.offered(&offer, adapter.data) : 0;
+	return status == 0 || (status >= 400 && status <= 599) ? status : 500;
+}
+
+static void refuse(uint64_t id, int fd, int status)
+{
+	answer(HANDOFF_REFUSED, id, status);
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
+static void handle_offer(const struct handoff_message *offer, int fd)
+{
+	const char *head = handoff_pairs_find(offer->payload, offer->payload_bytes, "HEAD");
+	if (fd < 0 || head == NULL || adapter.is_draining ||
+	    adapter.members.count >= adapter.capacity || !members_reserve(&adapter.members)) {
+		refuse(offer->id, fd, 0);
+		return;
+	}
+	int status = ask_program(offer);
+	struct member *member = status == 0 ? member_create(offer) : NULL;
+	if (member == NULL) {
+		refuse(offer->id, fd, status);
+		return;
+	}
+	answer(HANDOFF_TAKEN, offer->id, 0);
+	wrap_adopt(member, fd, head);
+	leave_watch();
+}
+
+static void handle_close(const struct handoff_message *message)
+{
+	struct member *member = members_find_id(&adapter.members, message->id);
+	if (member != NULL) {
+		wrap_close(member, (unsigned)number(message, "CODE", GOING_AWAY),
+			   handoff_pairs_find(message->payload, message->payload_bytes, "REASON"));
+	}
+}
+
+static void tell_once(bool *told, const char *text)
+{
+	if (!*told) {
+		*told = true;
+		talk_tell(text);
+	}
+}
+
+static void handle_message(const struct handoff_message *message, int fd)
+{
+	uint64_t deadline_ms;
+	switch (message->type) {
+	case HANDOFF_HELLO:
+		handle_hello(message);
+		break;
+	case HANDOFF_CONNECTION:
+		handle_offer(message, fd);
+		break;
+	case HANDOFF_CLOSE:
+		handle_close(message);
+		break;
+	case HANDOFF_PING:
+		adapter.pong_due = true;
+		break;
+	case HANDOFF_DRAIN:
+		deadline_ms = number(message, "DEADLINE_MS", 0);
+		leave_drain(deadline_ms < INT32_MAX ? (unsigned)deadline_ms : INT32_MAX);
+		break;
+	default: /* a number from outside, not an enum */
+		tell_once(&adapter.told_unknown, "message of unknown type, ignoring");
+		break;
+	}
+}
+
+static void handle_malformed(const struct handoff_message *message, int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
+	if (message != NULL && message->type == HANDOFF_CONNECTION) {
+		answer(HANDOFF_REFUSED, message->id, 0);
+	}
+	tell_once(&adapter.told_malformed, "malformed message, ignoring");
+}
+
+/* False: nothing more is there. *gone_r: and never will be. */
+static bool receive_packet(bool *gone_r)
+{
+	struct handoff_message message;
+	int fd;
+	errno = 0;
+	switch (handoff_receive(adapter.channel, adapter.packet, &message, &fd)) {
+	case HANDOFF_OK:
+		if (handoff_pairs_are_valid(message.payload, message.payload_bytes)) {
+			handle_message(&message, fd);
+		} else {
+			handle_malformed(&message, fd);
+		}
+		return true;
+	case HANDOFF_NO_FD: /* we are at our limit of descriptors */
+		answer(HANDOFF_REFUSED, message.id, 0);
+		return true;
+	case HANDOFF_MALFORMED:
+		handle_malformed(NULL, fd);
+		return true;
+	case HANDOFF_GONE:
+		/* ECONNRESET comes before packets that are still there, the end of file behind them. */
+		*gone_r = errno != ECONNRESET;
+		return !*gone_r;
+	case HANDOFF_AGAIN:
+		break;
+	}
+	return false;
+}
+
+/* Several packets an event: each is answered before the next is received, and what a callback holds
+ * up the gateway can take back. */
+int talk_receive(void)
+{
+	bool is_gone = false;
+	for (int i = 0; i < PACKETS_AT_ONCE && receive_packet(&is_gone); i++) {
+	}
+	talk_flush();
+	return is_gone ? -1 : 0;
+}
