@@ -200,5 +200,6 @@ int main(int argc, char **argv)
 		turn(&child);
 		fault_client_sweep(&child);
 	}
-	return 0;
+	/* Those that the drain's deadline leaves go with the process: a leak that nobody has. */
+	_exit(0);
 }

@@ -216,7 +216,7 @@ static void write_handshake(struct fault_client *client, const struct handoff_me
 	const char *key = head != NULL ? strcasestr(head, field) : NULL;
 	char text[HANDSHAKE_MAX_BYTES];
 	key = key != NULL ? key + sizeof field - 1 : "";
-	size_t len = handshake_write(text, key, strcspn(key, "\r"), NULL);
+	size_t len = handshake_write(text, key, strcspn(key, "\r"), NULL, NULL);
 	if (len == 0) {
 		client->state = FAULT_CLIENT_ENDED;
 		return;
