@@ -79,6 +79,8 @@ static json_t *write_child(const struct status_view *view, const struct child *c
 	json_object_set_new(object, "taken", number(receiver->taken));
 	json_object_set_new(object, "capacity", number(receiver->seat.capacity));
 	json_object_set_new(object, "restarts", number(child->restarts));
+	json_object_set_new(object, "lag_ms", number(child->lag_ms));
+	json_object_set_new(object, "skipped", number(child->skipped));
 	json_object_set_new(object, "uptime_ms",
 			    number(runs ? view->now_ms - child->started_ms : 0));
 	return object;

@@ -148,6 +148,7 @@ void child_start(struct child *child)
 	child->started_ms = now_ms(child);
 	child->was_ready = child->ping_waits = child->ping_unsent = false;
 	child->idle_talk = 0;
+	child->lag_ms = child->skipped = 0;
 	child->receiver.taken = 0;
 	child->receiver.seat.is_full = false;
 	child->receiver.seat.is_coming = child->failures == 0;

@@ -46,6 +46,8 @@ struct child {
 	bool ping_unsent;      /* the latter */
 	uint64_t ping_sent_ms; /* when it began to wait */
 	uint64_t pong_ms;      /* of the last PONG */
+	uint64_t lag_ms;       /* of its loop, by its last PONG */
+	uint64_t skipped;      /* messages that slow clients have missed, by its last PONG */
 	unsigned failures;     /* bad runs in a row */
 	unsigned restarts;
 	unsigned idle_talk; /* LOG and unknown messages since the last heartbeat */

@@ -95,12 +95,20 @@ static void handle_closed(struct child *child, const struct handoff_message *mes
 	}
 }
 
-static void handle_pong(struct child *child)
+static void handle_pong(struct child *child, const struct handoff_message *message)
 {
 	if (!child->ping_waits || child->ping_unsent) {
 		child_condemn(child, "PONG without PING");
 		return;
 	}
+	uint64_t lag_ms, skipped;
+	if (!handoff_pairs_number(message->payload, message->payload_bytes, "LAG_MS", 0, &lag_ms) ||
+	    !handoff_pairs_number(message->payload, message->payload_bytes, "SKIPPED", 0, &skipped)) {
+		child_condemn(child, "PONG with a LAG_MS or SKIPPED that is no number");
+		return;
+	}
+	child->lag_ms = lag_ms;
+	child->skipped = skipped;
 	child->ping_waits = false;
 	child->pong_ms = loop_now_ms(child->supervisor->loop);
 	child->receiver.seat.is_full = false;
@@ -164,7 +172,7 @@ static void handle_message(struct child *child, const struct handoff_message *me
 		handle_closed(child, message);
 		break;
 	case HANDOFF_PONG:
-		handle_pong(child);
+		handle_pong(child, message);
 		break;
 	default: /* LOG, or what a newer child knows */
 		handle_idle_talk(child, message);

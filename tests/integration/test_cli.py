@@ -146,8 +146,8 @@ def test_status_json_has_the_promised_shape(start):
     assert (pool["waiting"], pool["restarts"]) == (0, 0)
     assert [child["index"] for child in pool["children"]] == [0, 1]
     for child in pool["children"]:
-        assert {"pid", "state", "connections", "offered", "taken", "capacity", "uptime_ms"} <= set(
-            child)
+        assert {"pid", "state", "connections", "offered", "taken", "capacity", "uptime_ms",
+                "lag_ms", "skipped"} <= set(child)
 
 
 def test_stop_ends_the_gateway(start):
