@@ -155,6 +155,7 @@ void baton_destroy(struct baton *baton)
 		drain_finish(&baton->drain);
 		keepalive_finish(&baton->keepalive);
 	}
+	packing_finish(&baton->packing);
 	watch_finish(baton);
 	table_finish(&baton->table);
 	loop_destroy(baton->loop);

@@ -77,10 +77,10 @@ struct baton_app {
 	/* A whole message, at most message_limit of the pool (1009 beyond it). data lives for the
 	 * callback. Text is valid UTF-8, not NUL-terminated.
 	 * With BATON_PIECES: what has come of a message, as soon as it has; type has BATON_MORE until
-	 * the last piece, which may be empty. Nothing is gathered, so no message costs memory;
-	 * message_limit holds for all its pieces together. A piece of text may end inside of a
-	 * character; a message whose text turns out invalid gets no last piece but close (1007), as
-	 * does one that its client breaks off (1006). */
+	 * the last piece, which may be empty. Nothing is gathered, so no message costs memory (but a
+	 * compressed one, which comes in one piece); message_limit holds for all its pieces together.
+	 * A piece of text may end inside of a character; a message whose text turns out invalid gets
+	 * no last piece but close (1007), as does one that its client breaks off (1006). */
 	void (*message)(struct baton_conn *, int type, const void *data, size_t len, void *app);
 
 	/* The end, exactly once. code: RFC 6455, 7.4; 1006: no Close frame came (why "no pong": nor
@@ -137,9 +137,11 @@ int baton_answer(struct baton_conn *, int status, const char *headers, const voi
 
 /*
  * Sends one message. Copies only what the kernel does not take. BATON_SENT and so on above.
- * With BATON_MORE: a piece of one, sent as a fragment at once; all pieces up to the first without
- * BATON_MORE are one message, of the first one's type. A piece that was not taken (BATON_FULL) is
- * to be sent again before the next. What is published meanwhile follows behind the last piece.
+ * With the pool's deflate, and a client that has agreed to it, the message leaves compressed.
+ * With BATON_MORE: a piece of one, sent as a fragment at once, never compressed; all pieces up to
+ * the first without BATON_MORE are one message, of the first one's type. A piece that was not taken
+ * (BATON_FULL) is to be sent again before the next. What is published meanwhile follows behind the
+ * last piece.
  */
 int baton_send(struct baton_conn *, int type, const void *data, size_t len);
 

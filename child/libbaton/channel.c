@@ -235,6 +235,7 @@ static void handle_hello(struct baton *baton, const struct handoff_message *hell
 	baton->keepalive.interval_ms = small_number(hello, "PING_INTERVAL_MS", 0);
 	const char *slow = handoff_pairs_find(hello->payload, hello->payload_bytes, "SLOW_CLIENT");
 	baton->skips_slow = slow != NULL && strcmp(slow, "skip") == 0;
+	packing_begin(&baton->packing, hello);
 	baton->channel.capacity = startup_capacity(number(hello, "CAPACITY", UINT64_MAX));
 	baton->channel.ready_due = true;
 }

@@ -33,7 +33,10 @@ enum {
 
 struct baton_conn *conn_create(struct baton *baton, uint64_t id, int fd)
 {
-	struct baton_conn *conn = calloc(1, sizeof *conn);
+	const struct deflate_settings *settings = &baton->packing.settings;
+	bool has_takeover = settings->has_out_takeover || settings->has_in_takeover;
+	struct baton_conn *conn =
+		calloc(1, sizeof *conn + (has_takeover ? sizeof conn->takeover[0] : 0));
 	if (conn != NULL) {
 		conn->io.fd = -1;
 		conn->baton = baton;
@@ -83,6 +86,9 @@ static void end(struct baton_conn *conn)
 	buffer_free(&conn->kept);
 	queue_free(&conn->queue);
 	topics_leave(conn);
+	if (conn->terms.has_out_takeover || conn->terms.has_in_takeover) {
+		deflate_context_destroy(conn->takeover[0]);
+	}
 	conn->state = CONN_ENDED;
 	turn_defer(conn);
 }

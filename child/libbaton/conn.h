@@ -7,6 +7,7 @@
 #define BATON_CONN_H
 
 #include "libbaton/baton.h"
+#include "libbaton/deflate.h"
 #include "libbaton/session.h"
 #include "loop/loop.h"
 
@@ -48,15 +49,17 @@ struct baton_conn {
 	uint64_t bytes_in, bytes_out, messages_in, messages_out; /* as handoff_closed counts them */
 	int fd;                                                  /* owned; -1 from ENDED on */
 	uint16_t code;                                           /* for the close callback */
-	uint8_t heard, sent;     /* keepalive.c: the rounds of the last byte in, and out */
-	uint8_t state : 3;       /* enum conn_state */
-	uint8_t who : 2;         /* enum conn_by: who ended it */
-	bool is_deferred : 1;    /* stands in baton->deferred */
-	bool is_paused : 1;      /* baton_pause */
-	bool is_throttled : 1;   /* too much is queued: not read until all of it has left */
-	uint8_t interest : 6;    /* the loop_events that io is watched for */
-	bool lingers : 1;        /* LINGERING follows on FLUSHING */
-	bool is_mid_message : 1; /* baton_send has sent pieces, and not the last one */
+	uint8_t heard, sent;        /* keepalive.c: the rounds of the last byte in, and out */
+	uint8_t state : 3;          /* enum conn_state */
+	uint8_t who : 2;            /* enum conn_by: who ended it */
+	bool is_deferred : 1;       /* stands in baton->deferred */
+	bool is_paused : 1;         /* baton_pause */
+	bool is_throttled : 1;      /* too much is queued: not read until all of it has left */
+	uint8_t interest : 6;       /* the loop_events that io is watched for */
+	bool lingers : 1;           /* LINGERING follows on FLUSHING */
+	bool is_mid_message : 1;    /* baton_send has sent pieces, and not the last one */
+	struct deflate_terms terms; /* set with the 101 */
+	struct deflate_context *takeover[]; /* one where the pool has takeover, else none */
 };
 
 enum conn_by { CONN_BY_CLIENT, CONN_BY_CHILD, CONN_BY_KEEPALIVE }; /* as handoff_closed.who */

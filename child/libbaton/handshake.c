@@ -21,11 +21,11 @@ static const char status_lines[] = "HTTP/1.1 101 Switching Protocols\r\n"
 				   "Connection: Upgrade\r\n"
 				   "Sec-WebSocket-Accept: ";
 static const char protocol_field[] = "\r\nSec-WebSocket-Protocol: ";
+static const char extensions_field[] = "\r\nSec-WebSocket-Extensions: ";
 static const char head_end[] = "\r\n\r\n";
 
 enum {
 	FIXED_BYTES = sizeof status_lines - 1 + HANDSHAKE_ACCEPT_BYTES + sizeof head_end - 1,
-	FIELD_BYTES = sizeof protocol_field - 1,
 };
 
 /* RFC 9110, 5.6.2. Also what keeps a subprotocol from smuggling a header line into the answer. */
@@ -55,11 +55,23 @@ static char *append(char *to, const char *from, size_t len)
 	return to + len;
 }
 
-size_t handshake_write(char to[HANDSHAKE_MAX_BYTES], const char *key, size_t key_len,
-		       const char *subprotocol)
+/* value: NULL, and nothing is written. */
+static char *append_field(char *to, const char *field, const char *value)
 {
-	size_t name_len = subprotocol != NULL ? strlen(subprotocol) : 0;
-	if (key_len != KEY_BYTES || name_len > HANDSHAKE_MAX_BYTES - FIXED_BYTES - FIELD_BYTES ||
+	return value != NULL ? append(append(to, field, strlen(field)), value, strlen(value)) : to;
+}
+
+static size_t field_length(const char *field, const char *value)
+{
+	return value != NULL ? strlen(field) + strlen(value) : 0;
+}
+
+size_t handshake_write(char to[HANDSHAKE_MAX_BYTES], const char *key, size_t key_len,
+		       const char *subprotocol, const char *extensions)
+{
+	size_t fields = field_length(protocol_field, subprotocol) +
+			field_length(extensions_field, extensions);
+	if (key_len != KEY_BYTES || fields > HANDSHAKE_MAX_BYTES - FIXED_BYTES ||
 	    (subprotocol != NULL && !is_token(subprotocol))) {
 		return 0;
 	}
@@ -68,10 +80,8 @@ size_t handshake_write(char to[HANDSHAKE_MAX_BYTES], const char *key, size_t key
 
 	char *at = append(to, status_lines, sizeof status_lines - 1);
 	at = append(at, accept, HANDSHAKE_ACCEPT_BYTES);
-	if (subprotocol != NULL) {
-		at = append(at, protocol_field, FIELD_BYTES);
-		at = append(at, subprotocol, name_len);
-	}
+	at = append_field(at, protocol_field, subprotocol);
+	at = append_field(at, extensions_field, extensions);
 	at = append(at, head_end, sizeof head_end - 1);
 	return (size_t)(at - to);
 }
@@ -98,5 +108,5 @@ int handshake_offers(const char *offered, const char *name)
 void handshake_prepare(void)
 {
 	char discarded[HANDSHAKE_MAX_BYTES];
-	handshake_write(discarded, "AAAAAAAAAAAAAAAAAAAAAA==", 24, NULL);
+	handshake_write(discarded, "AAAAAAAAAAAAAAAAAAAAAA==", 24, NULL, NULL);
 }

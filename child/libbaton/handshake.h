@@ -5,15 +5,16 @@
 
 #include <stddef.h>
 
-enum { HANDSHAKE_ACCEPT_BYTES = 28, HANDSHAKE_MAX_BYTES = 512 };
+enum { HANDSHAKE_ACCEPT_BYTES = 28, HANDSHAKE_MAX_BYTES = 704 };
 
 /*
  * Writes "HTTP/1.1 101 Switching Protocols" with Sec-WebSocket-Accept for key (key_len must be
- * 24) and, when it is not NULL, Sec-WebSocket-Protocol. Returns the length, or 0 when the
- * subprotocol is no token, does not fit, or the key has another length.
+ * 24) and, when they are not NULL, Sec-WebSocket-Protocol and Sec-WebSocket-Extensions, whose
+ * value is written as it stands. Returns the length, or 0 when the subprotocol is no token, they do
+ * not fit, or the key has another length.
  */
 size_t handshake_write(char to[HANDSHAKE_MAX_BYTES], const char *key, size_t key_len,
-		       const char *subprotocol);
+		       const char *subprotocol, const char *extensions);
 
 /* Does once what the first handshake would do between TAKEN and 101 (OpenSSL reads its files). */
 void handshake_prepare(void);

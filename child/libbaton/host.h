@@ -8,6 +8,7 @@
 #include "libbaton/channel.h"
 #include "libbaton/drain.h"
 #include "libbaton/keepalive.h"
+#include "libbaton/packing.h"
 #include "libbaton/session.h"
 #include "libbaton/table.h"
 #include "libbaton/topics.h"
@@ -28,6 +29,7 @@ struct baton {
 	struct drain drain;
 	struct keepalive keepalive;
 	struct topics topics;
+	struct packing packing;
 	struct watch_list watches;
 	struct loop_lane closing, lingering; /* waits of connections */
 	struct session_limits limits;

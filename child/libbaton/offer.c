@@ -169,11 +169,23 @@ void offer_refuse(struct baton_conn *conn, int status)
 	}
 }
 
+/* The value of our Sec-WebSocket-Extensions, or NULL. */
+static const char *agree_on_extensions(struct baton_conn *conn, char to[DEFLATE_RESPONSE_BYTES])
+{
+	if (conn->baton->packing.deflate == NULL) {
+		return NULL;
+	}
+	const char *offered = find_field(conn->baton, payload_of(conn), "SEC_WEBSOCKET_EXTENSIONS");
+	return packing_agree(conn, offered, to) ? to : NULL;
+}
+
 static void accept_with(struct baton_conn *conn, const char *subprotocol)
 {
-	char head[HANDSHAKE_MAX_BYTES];
+	char head[HANDSHAKE_MAX_BYTES], response[DEFLATE_RESPONSE_BYTES];
+	const char *extensions = agree_on_extensions(conn, response);
 	const char *key = find_field(conn->baton, payload_of(conn), "SEC_WEBSOCKET_KEY");
-	size_t len = key != NULL ? handshake_write(head, key, strlen(key), subprotocol) : 0;
+	size_t len =
+		key != NULL ? handshake_write(head, key, strlen(key), subprotocol, extensions) : 0;
 	if (len == 0) {
 		offer_refuse(conn, 400); /* no upgrade request */
 		return;

@@ -8,6 +8,7 @@
 
 #include "libbaton/conn.h"
 #include "libbaton/host.h"
+#include "libbaton/packing.h"
 #include "libbaton/queue.h"
 #include "libbaton/topics.h"
 
@@ -228,6 +229,19 @@ static enum session_opcode opcode_of(const struct baton_conn *conn, int type)
 	return (type & ~BATON_MORE) == BATON_TEXT ? SESSION_TEXT : SESSION_BINARY;
 }
 
+/* One message or piece of one; there is room for it. Pieces leave as they are. */
+static int put_message(struct baton_conn *conn, int type, const void *data, size_t len)
+{
+	bool more = type & BATON_MORE;
+	struct deflate_bytes packed;
+	if (conn->terms.out_bits != 0 && !more && !conn->is_mid_message &&
+	    packing_pack(conn, data, len, &packed)) {
+		return put_frame(conn, opcode_of(conn, type) | SESSION_PACKED, false, packed.at,
+				 packed.len);
+	}
+	return put_frame(conn, opcode_of(conn, type), more, data, len);
+}
+
 int baton_send(struct baton_conn *conn, int type, const void *data, size_t len)
 {
 	bool more = type & BATON_MORE;
@@ -240,7 +254,7 @@ int baton_send(struct baton_conn *conn, int type, const void *data, size_t len)
 	if (conn->state != CONN_OPEN) {
 		return BATON_CLOSED;
 	}
-	int result = put_frame(conn, opcode_of(conn, type), more, data, len);
+	int result = put_message(conn, type, data, len);
 	if (result >= 0) {
 		conn->is_mid_message = more;
 		conn->messages_out += !more;

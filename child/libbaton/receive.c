@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host of the session engine: one recv an event into the buffer of the process, the events
- * drained, messages assembled, control frames answered. What this writes is batched by output.c
- * and leaves when conn_settle is called, by our caller. Never a second read: a client that
- * floods waits for its next turn like everybody.
+ * drained, messages assembled and unpacked, control frames answered. What this writes is batched
+ * by output.c and leaves when conn_settle is called, by our caller. Never a second read: a client
+ * that floods waits for its next turn like everybody.
  */
 #include "libbaton/receive.h"
 
@@ -38,16 +38,26 @@ static void deliver(struct baton_conn *conn, int type, const void *data, size_t 
 	}
 }
 
+static void deliver_whole(struct baton_conn *conn, const struct session_piece *piece,
+			  const void *data, size_t len)
+{
+	struct deflate_bytes whole = {data, len};
+	if (!piece->packed ||
+	    packing_unpack(conn, piece->opcode == SESSION_TEXT, data, len, &whole)) {
+		deliver(conn, piece->opcode, whole.at, whole.len);
+	}
+}
+
 static void handle_piece(struct baton_conn *conn, const struct session_piece *piece)
 {
 	if (conn->state != CONN_OPEN) {
 		return;
 	}
 	if (piece->first && piece->last) {
-		deliver(conn, piece->opcode, piece->at, piece->len);
+		deliver_whole(conn, piece, piece->at, piece->len);
 		return;
 	}
-	if (conn->baton->app.flags & BATON_PIECES) {
+	if ((conn->baton->app.flags & BATON_PIECES) && !piece->packed) {
 		if (piece->last || piece->len > 0) {
 			deliver(conn, piece->opcode | (piece->last ? 0 : BATON_MORE), piece->at,
 				piece->len);
@@ -63,7 +73,7 @@ static void handle_piece(struct baton_conn *conn, const struct session_piece *pi
 		/* Out of the connection first: a callback that closes it puts the reason there. */
 		struct buffer *whole = conn->message;
 		conn->message = NULL;
-		deliver(conn, piece->opcode, whole->at, whole->length);
+		deliver_whole(conn, piece, whole->at, whole->length);
 		buffer_free(&whole);
 	}
 }

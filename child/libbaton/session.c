@@ -2,17 +2,19 @@
 /*
  * The session engine: parses a client's frames, unmasks them in place and enforces every rule of
  * RFC 6455 that a server can see. It answers nothing: Pongs, Close frames and the end of the
- * connection are its host's, conn.c. It assembles no messages and copies no payload.
+ * connection are its host's, conn.c. It assembles no messages, unpacks none and copies no payload.
  */
 #include "libbaton/session.h"
 
 #include <string.h>
 
+#include "libbaton/deflate.h"
 #include "libbaton/utf8.h"
 
 enum {
 	BIT_FINAL = 0x80,
 	BITS_RESERVED = 0x70,
+	BIT_PACKED = SESSION_PACKED,
 	BITS_OPCODE = 0x0f,
 	BIT_CONTROL = 0x08,
 	BIT_MASKED = 0x80,
@@ -35,6 +37,7 @@ struct frame {
 	uint8_t header_bytes;
 	uint8_t opcode;
 	bool is_final;
+	bool is_packed;
 	uint8_t mask[MASK_BYTES];
 	uint16_t code;
 	const char *fault;
@@ -47,10 +50,18 @@ static enum frame_result frame_refuse(struct frame *frame, uint16_t code, const 
 	return FRAME_BAD;
 }
 
+/* RSV1 means something on the first frame of a message, RFC 7692, 6. */
+static bool has_foreign_bits(const struct session *session, uint8_t byte)
+{
+	bool begins =
+		(byte & BITS_OPCODE) == SESSION_TEXT || (byte & BITS_OPCODE) == SESSION_BINARY;
+	return byte & (session->may_pack && begins ? BITS_RESERVED & ~BIT_PACKED : BITS_RESERVED);
+}
+
 /* What is wrong with the first byte of a header, or NULL. */
 static const char *first_byte_fault(const struct session *session, uint8_t byte)
 {
-	if (byte & BITS_RESERVED) {
+	if ((byte & BITS_RESERVED) && has_foreign_bits(session, byte)) {
 		return "reserved bits are set";
 	}
 	switch (byte & BITS_OPCODE) {
@@ -110,7 +121,8 @@ static enum frame_result frame_check_limits(struct frame *frame, const struct se
 					    const struct session_limits *limits)
 {
 	uint64_t before = frame->opcode == SESSION_CONTINUATION ? session->message_bytes : 0;
-	uint64_t most = limits->message_bytes;
+	uint64_t most = frame->is_packed ? deflate_packed_limit(limits->message_bytes)
+					 : limits->message_bytes;
 	if (limits->frame_bytes != 0 && frame->payload_bytes > limits->frame_bytes) {
 		return frame_refuse(frame, SESSION_TOO_BIG, "frame is too big");
 	}
@@ -141,6 +153,8 @@ static enum frame_result frame_parse(struct frame *frame, const struct session *
 	}
 	frame->opcode = data[0] & BITS_OPCODE;
 	frame->is_final = data[0] & BIT_FINAL;
+	frame->is_packed =
+		frame->opcode == SESSION_CONTINUATION ? session->is_packed : data[0] & BIT_PACKED;
 	enum frame_result result = frame_parse_length(frame, data, len);
 	if (result == FRAME_OK && !(frame->opcode & BIT_CONTROL)) {
 		result = frame_check_limits(frame, session, limits);
@@ -244,6 +258,7 @@ static void session_begin_frame(struct session *session, const struct frame *fra
 		session->message_opcode = frame->opcode;
 		session->message_bytes = 0;
 		session->message_begun = false;
+		session->is_packed = frame->is_packed;
 		session->utf8 = UTF8_BETWEEN;
 	}
 	session->message_bytes += frame->payload_bytes;
@@ -277,7 +292,8 @@ static enum session_event session_take_payload(struct session *session, uint8_t 
 	session->in_frame = session->frame_left > 0;
 	bool last = session->frame_is_final && !session->in_frame;
 
-	if (session->message_opcode == SESSION_TEXT && !session_feed_text(session, at, len, last)) {
+	if (session->message_opcode == SESSION_TEXT && !session->is_packed &&
+	    !session_feed_text(session, at, len, last)) {
 		return session_fail(session, SESSION_BAD_DATA, "text is not UTF-8", piece_r);
 	}
 	*piece_r = (struct session_piece){
@@ -286,6 +302,7 @@ static enum session_event session_take_payload(struct session *session, uint8_t 
 		.opcode = session->message_opcode,
 		.first = !session->message_begun,
 		.last = last,
+		.packed = session->is_packed,
 	};
 	session->message_begun = true;
 	if (last) {

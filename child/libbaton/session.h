@@ -4,7 +4,7 @@
  * headers out. Pure: no descriptor, no clock, no allocation, no callback. conn.c is its host.
  * It keeps nothing between reads but a few numbers, so an idle connection costs sizeof(struct
  * session) and no buffer: what cannot be used yet is left with the host, at most
- * SESSION_MAX_TAIL bytes.
+ * SESSION_MAX_TAIL bytes. Packed messages (permessage-deflate) it marks and does not unpack.
  */
 #ifndef BATON_SESSION_H
 #define BATON_SESSION_H
@@ -27,6 +27,8 @@ enum session_opcode {
 	SESSION_OP_CLOSE = 8,
 	SESSION_OP_PING = 9,
 	SESSION_OP_PONG = 10,
+	SESSION_PACKED =
+		0x40, /* added to the opcode of a message's first frame: RSV1, RFC 7692, 6 */
 };
 
 enum { /* close codes, RFC 6455, 7.4.1, and the registry */
@@ -45,7 +47,7 @@ struct session_limits {
 	uint64_t message_bytes; /* most payload of one message over all its frames; 0: none */
 };
 
-/* Zeroed is the state of a session that has just opened. */
+/* Zeroed is the state of a session that has just opened; then the host sets may_pack. */
 struct session {
 	uint64_t frame_left;    /* payload bytes of the current data frame still to come */
 	uint64_t message_bytes; /* announced so far for the current message */
@@ -56,6 +58,8 @@ struct session {
 	bool in_frame : 1;      /* a data frame's header was read, its end was not */
 	bool message_begun : 1; /* a piece of the current message was given out */
 	bool ended : 1;         /* Close or error seen: every further byte is swallowed */
+	bool may_pack : 1;      /* permessage-deflate was agreed on */
+	bool is_packed : 1;     /* the current message is packed */
 };
 
 enum session_event {
@@ -73,6 +77,7 @@ struct session_piece {
 	uint8_t opcode; /* SESSION_TEXT or SESSION_BINARY */
 	bool first;     /* begins the message */
 	bool last;      /* ends it: first && last is a whole message */
+	bool packed;    /* all pieces of the message together are to be unpacked */
 	uint16_t code;  /* SESSION_CLOSE, SESSION_ERROR */
 };
 
@@ -83,11 +88,13 @@ struct session_piece {
  * unmasked in place; *piece_r points into data and lives until the host reuses it. Call again
  * with the rest until SESSION_NEED_MORE.
  *
- * Refused with 1002: RSV bits, reserved opcodes, unmasked frames (5.1), lengths that are not
- * minimal or have the top bit set (5.2), fragmented or long control frames (5.5), a continuation
- * without a message and a new message inside one (5.4), Close payload of one byte and codes that
- * must not be sent (7.4). With 1007: text, or a Close reason, that is not UTF-8 (8.1), as soon
- * as it cannot become valid. With 1009: limits, by the announced length, before the payload.
+ * Refused with 1002: RSV bits (but RSV1 on a message's first frame, where may_pack), reserved
+ * opcodes, unmasked frames (5.1), lengths that are not minimal or have the top bit set (5.2),
+ * fragmented or long control frames (5.5), a continuation without a message and a new message
+ * inside one (5.4), Close payload of one byte and codes that must not be sent (7.4). With 1007:
+ * text, or a Close reason, that is not UTF-8 (8.1), as soon as it cannot become valid; packed text
+ * is for the host to check. With 1009: limits, by the announced length, before the payload; for a
+ * packed message deflate_packed_limit(message_bytes).
  */
 enum session_event session_next(struct session *, const struct session_limits *, uint8_t *data,
 				size_t len, size_t *used_r, struct session_piece *piece_r);

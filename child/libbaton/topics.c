@@ -13,6 +13,7 @@
 #include "libbaton/conn.h"
 #include "libbaton/host.h"
 #include "libbaton/output.h"
+#include "libbaton/publication.h"
 #include "libbaton/queue.h"
 
 #include <assert.h>
@@ -181,21 +182,6 @@ void topics_leave(struct baton_conn *conn)
 
 /* ---- publishing ---- */
 
-static struct shared *write_frame(int type, const void *data, size_t len)
-{
-	uint8_t header[SESSION_MAX_OUT_HEADER];
-	size_t header_len = session_write_header(
-		header, type == BATON_TEXT ? SESSION_TEXT : SESSION_BINARY, false, len);
-	struct shared *frame = shared_create(header_len + len);
-	if (frame != NULL) {
-		memcpy(frame->at, header, header_len);
-		if (len > 0) {
-			memcpy(frame->at + header_len, data, len);
-		}
-	}
-	return frame;
-}
-
 static void handle_slow(struct baton_conn *conn)
 {
 	static const char why[] = "reads too slowly";
@@ -222,11 +208,12 @@ static bool hold(struct baton_conn *conn, const struct shared *frame)
 }
 
 /* True when it was taken. */
-static bool deliver(struct baton_conn *conn, struct shared *frame)
+static bool deliver(struct baton_conn *conn, struct publication *publication)
 {
 	if (conn->state != CONN_OPEN) {
 		return false;
 	}
+	struct shared *frame = publication_frame(publication, conn);
 	if (conn->is_mid_message) {
 		return hold(conn, frame);
 	}
@@ -249,13 +236,13 @@ static bool deliver(struct baton_conn *conn, struct shared *frame)
 
 /* Backwards: the member at hand may leave, and then one that had its turn takes its place. */
 static int deliver_to_all(struct topic *topic, const struct baton_conn *except,
-			  struct shared *frame)
+			  struct publication *publication)
 {
 	int taken = 0;
 	for (size_t i = topic->count; i-- > 0;) {
 		struct baton_conn *conn = topic->members[i].conn;
 		if (conn != except) {
-			taken += deliver(conn, frame);
+			taken += deliver(conn, publication);
 		}
 	}
 	return taken;
@@ -320,15 +307,15 @@ int baton_publish(struct baton *baton, const char *name, struct baton_conn *exce
 	if (topic == NULL) {
 		return 0;
 	}
-	struct shared *frame = write_frame(type, data, len);
-	if (frame == NULL) {
+	struct publication publication;
+	if (!publication_init(&publication, type == BATON_TEXT, data, len)) {
 		errno = ENOMEM;
 		return -1;
 	}
 	topic->is_busy = true;
-	int taken = deliver_to_all(topic, except, frame);
+	int taken = deliver_to_all(topic, except, &publication);
 	topic->is_busy = false;
 	drop_if_empty(baton, topic);
-	shared_release(frame);
+	publication_finish(&publication);
 	return taken;
 }

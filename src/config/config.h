@@ -54,9 +54,12 @@ struct config_pool {
 	size_t send_limit_bytes;
 	unsigned keepalive_ms; /* pings to clients; 0: none */
 	enum config_slow_client slow_client;
-	char *directory;    /* or NULL: the gateway's */
-	char *user, *group; /* or NULL: the gateway's */
-	char **environment; /* "NAME=VALUE", NULL-terminated; added to a small inherited set */
+	bool deflate;           /* permessage-deflate for clients that offer it */
+	unsigned deflate_level; /* as zlib's */
+	bool deflate_takeover;  /* a connection keeps its compressors between messages */
+	char *directory;        /* or NULL: the gateway's */
+	char *user, *group;     /* or NULL: the gateway's */
+	char **environment;     /* "NAME=VALUE", NULL-terminated; added to a small inherited set */
 };
 
 struct config_route {

@@ -66,6 +66,10 @@ enum handoff_result native_hello(const struct native_link *link, const struct co
 	handoff_pairs_add_number(&pairs, "PING_INTERVAL_MS", pool->keepalive_ms);
 	const char *slow = pool->slow_client == CONFIG_SLOW_SKIP ? "skip" : "close";
 	handoff_pairs_add(&pairs, "SLOW_CLIENT", slow, strlen(slow));
+	if (pool->deflate) {
+		handoff_pairs_add_number(&pairs, "DEFLATE", pool->deflate_level);
+		handoff_pairs_add_number(&pairs, "DEFLATE_TAKEOVER", pool->deflate_takeover);
+	}
 	return handoff_send(link->channel, HANDOFF_HELLO, 0, text, pairs.length, -1);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// npm's ws against an echo route: node ws_client.js URL. Text, binary, empty, a megabyte, a
+// npm's ws against an echo route: node ws_client.js URL [deflate]. Text, binary, empty, a megabyte, a
 // message in fragments, a ping, a close with a code. Prints one JSON object; test_clients.py
 // judges it.
 'use strict';
@@ -8,7 +8,9 @@
 const { createHash } = require('crypto');
 const WebSocket = require('ws');
 
-const ws = new WebSocket(process.argv[2], { perMessageDeflate: false });
+const ws = new WebSocket(process.argv[2], {
+	perMessageDeflate: process.argv[3] === 'deflate' && { threshold: 0 },
+});
 const large = Buffer.alloc(1 << 20, Buffer.from('0123456789abcdef\u{1f980}', 'utf8'));
 const result = { echoes: [], pong: null };
 
@@ -42,7 +44,9 @@ ws.on('pong', (data) => {
 	next();
 });
 ws.on('close', (code, reason) => {
-	console.log(JSON.stringify({ ...result, code, reason: reason.toString() }));
+	console.log(JSON.stringify({
+		...result, code, reason: reason.toString(), extensions: ws.extensions,
+	}));
 });
 ws.on('error', (error) => {
 	console.error(error);

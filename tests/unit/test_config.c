@@ -421,6 +421,9 @@ static void test_config_gives_defaults(void **state)
 	assert_int_equal(pool->send_limit_bytes, 1048576);
 	assert_int_equal(pool->slow_client, CONFIG_SLOW_CLOSE);
 	assert_int_equal(pool->keepalive_ms, 25000);
+	assert_false(pool->deflate);
+	assert_int_equal(pool->deflate_level, 6);
+	assert_false(pool->deflate_takeover);
 	assert_null(pool->directory);
 	assert_null(pool->user);
 	assert_null(pool->group);
@@ -453,6 +456,7 @@ static void test_config_reads_what_is_written(void **state)
 		      "pool \"b\" { command = {\"b\", \"x y\", \"\",} children = 3 capacity = 4 "
 		      "queue = 0\n"
 		      "  keepalive = 0s slow_client = skip\n"
+		      "  deflate = true deflate_level = 1 deflate_takeover = true\n"
 		      "  drain_timeout = \"0s\" message_limit = \"64k\" directory = '/srv/#x' "
 		      "user = root\n"
 		      "  group = root environment = {\"A=b\", \"C=\"} }\n"
@@ -472,6 +476,9 @@ static void test_config_reads_what_is_written(void **state)
 	assert_int_equal(config->pool_count, 2);
 	const struct config_pool *pool = &config->pools[1];
 	assert_int_equal(pool->keepalive_ms, 0);
+	assert_true(pool->deflate);
+	assert_int_equal(pool->deflate_level, 1);
+	assert_true(pool->deflate_takeover);
 	assert_int_equal(pool->slow_client, CONFIG_SLOW_SKIP);
 	assert_string_equal(pool->command[1], "x y");
 	assert_string_equal(pool->command[2], "");

@@ -24,7 +24,7 @@
 static void assert_answer(const char *key, const char *subprotocol, const char *expected)
 {
 	char to[HANDSHAKE_MAX_BYTES];
-	size_t len = handshake_write(to, key, 24, subprotocol);
+	size_t len = handshake_write(to, key, 24, subprotocol, NULL);
 	assert_int_equal(len, strlen(expected));
 	assert_memory_equal(to, expected, len);
 }
@@ -45,13 +45,23 @@ static void test_handshake_names_the_subprotocol(void **state)
 		      HEAD RFC_ACCEPT "\r\nSec-WebSocket-Protocol: v1.x!#$%&'*+-^_`|~\r\n\r\n");
 }
 
+static void test_handshake_names_extensions_as_they_are(void **state)
+{
+	(void)state;
+	char to[HANDSHAKE_MAX_BYTES];
+	static const char expected[] = HEAD RFC_ACCEPT "\r\nSec-WebSocket-Protocol: chat\r\n"
+						       "Sec-WebSocket-Extensions: a; b=1\r\n\r\n";
+	assert_int_equal(handshake_write(to, RFC_KEY, 24, "chat", "a; b=1"), sizeof expected - 1);
+	assert_memory_equal(to, expected, sizeof expected - 1);
+}
+
 static void test_handshake_refuses_a_key_of_another_length(void **state)
 {
 	(void)state;
 	char to[HANDSHAKE_MAX_BYTES];
 	for (size_t len = 0; len < 64; len++) {
 		static const char key[64] = RFC_KEY;
-		assert_int_equal(handshake_write(to, key, len, NULL) != 0, len == 24);
+		assert_int_equal(handshake_write(to, key, len, NULL, NULL) != 0, len == 24);
 	}
 }
 
@@ -64,7 +74,7 @@ static void test_handshake_refuses_a_subprotocol_that_is_no_token(void **state)
 					   "a\x7f", "\xc3\xa9"};
 	char to[HANDSHAKE_MAX_BYTES];
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (handshake_write(to, RFC_KEY, 24, rows[i]) != 0) {
+		if (handshake_write(to, RFC_KEY, 24, rows[i], NULL) != 0) {
 			fail_msg("row %zu was taken: %s", i, rows[i]);
 		}
 	}
@@ -79,7 +89,7 @@ static void test_handshake_refuses_a_subprotocol_that_does_not_fit(void **state)
 		memset(name, 'a', len);
 		name[len] = '\0';
 		size_t expected = fixed + len <= HANDSHAKE_MAX_BYTES ? fixed + len : 0;
-		assert_int_equal(handshake_write(to, RFC_KEY, 24, name), expected);
+		assert_int_equal(handshake_write(to, RFC_KEY, 24, name, NULL), expected);
 	}
 }
 
@@ -123,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_handshake_answers_the_key_of_the_rfc),
 		cmocka_unit_test(test_handshake_names_the_subprotocol),
+		cmocka_unit_test(test_handshake_names_extensions_as_they_are),
 		cmocka_unit_test(test_handshake_refuses_a_key_of_another_length),
 		cmocka_unit_test(test_handshake_refuses_a_subprotocol_that_is_no_token),
 		cmocka_unit_test(test_handshake_refuses_a_subprotocol_that_does_not_fit),

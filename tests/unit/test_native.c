@@ -162,6 +162,21 @@ static void test_native_hello_tells_the_settings(void **state)
 	assert_int_equal(number_of(&message, "PING_INTERVAL_MS"), 25000);
 	assert_string_equal(
 		handoff_pairs_find(message.payload, message.payload_bytes, "SLOW_CLIENT"), "skip");
+	assert_null(handoff_pairs_find(message.payload, message.payload_bytes, "DEFLATE"));
+}
+
+static void test_native_hello_speaks_of_deflate_where_it_is_on(void **state)
+{
+	(void)state;
+	struct config_pool pool = {.name = "chat", .deflate = true, .deflate_level = 9};
+	struct handoff_message message;
+	for (unsigned takeover = 0; takeover <= 1; takeover++) {
+		pool.deflate_takeover = takeover == 1;
+		assert_int_equal(native_hello(&link_, &pool, 0), HANDOFF_OK);
+		assert_int_equal(child_reads(&message), HANDOFF_HELLO);
+		assert_int_equal(number_of(&message, "DEFLATE"), 9);
+		assert_int_equal(number_of(&message, "DEFLATE_TAKEOVER"), takeover);
+	}
 }
 
 static void test_native_ping_and_drain(void **state)
@@ -377,6 +392,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		native_test(test_native_ends_are_close_on_exec_and_blocking_for_the_child),
 		native_test(test_native_hello_tells_the_settings),
+		cmocka_unit_test_setup_teardown(test_native_hello_speaks_of_deflate_where_it_is_on,
+						setup, teardown),
 		native_test(test_native_ping_and_drain),
 		native_test(test_native_channel_holds_four_of_the_largest_offers),
 		native_test(test_native_receive_takes_no_descriptor_from_a_child),
