@@ -15,7 +15,9 @@
  *	{
  *		static const struct baton_app echo = {.size = sizeof echo, .message = message};
  *		struct baton *baton = baton_create(&echo, NULL);
- *		return baton != NULL && baton_run(baton) == 0 ? 0 : 1;
+ *		int failed = baton == NULL || baton_run(baton) != 0;
+ *		baton_destroy(baton);
+ *		return failed;
  *	}
  *
  * Threads: all calls belong to the thread that runs the loop, except baton_post.
