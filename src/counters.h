@@ -12,7 +12,6 @@ struct counters {
 	uint64_t handed_over;
 	uint64_t closed;        /* after the hand-over, however it ended */
 	uint64_t left;          /* clients that went before anybody took or refused them */
-	uint64_t accept_pauses; /* for want of descriptors or of room in the ledger */
 	uint64_t refusals[REFUSAL_COUNT];
 };
 

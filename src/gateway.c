@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -96,6 +97,11 @@ static void handle_signal(void *data, const struct signalfd_siginfo *info)
 		break;
 	case SIGQUIT:
 		stop_more(gateway, GATEWAY_STOPPING);
+		break;
+	case SIGCHLD: /* our own children's ends come by pidfd */
+		if (getpid() == 1) {
+			spawner_reap_strangers(gateway->supervisor.spawner);
+		}
 		break;
 	default: /* HUP, USR1, USR2 will reload, reopen, upgrade; they never kill */
 		log_event(LOG_WARN, "signal-ignored", "signal=%s reason=\"not there yet\"",
@@ -239,16 +245,40 @@ static bool handle_command(void *data, const char *line, struct control_reply *r
 
 /* ---- life ---- */
 
-static int watch_signals(struct gateway *gateway)
+static sigset_t handled_signals(void)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 	sigset_t set;
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		sigaddset(&set, numbers[i]);
 	}
+	return set;
+}
+
+void gateway_block_signals(void)
+{
+	sigset_t set = handled_signals();
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int watch_signals(struct gateway *gateway)
+{
+	sigset_t set = handled_signals();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored it would let nobody wait for a child */
 	return loop_signals(gateway->loop, &set, handle_signal, gateway);
+}
+
+/* Each client that no child has yet needs a descriptor here, each connection one in its child: the
+ * soft limit of 1024 that many systems start with is for programs that use select(2). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 static int open_listeners(struct gateway *gateway)
@@ -327,10 +357,10 @@ static void gateway_finish(struct gateway *gateway)
 	if (gateway->supervisor.loop != NULL) {
 		supervisor_finish(&gateway->supervisor);
 	}
-	conns_finish(&gateway->conns);
 	if (gateway->handover.loop != NULL) {
-		handover_finish(&gateway->handover);
+		handover_finish(&gateway->handover); /* its timers are in the slots of the next */
 	}
+	conns_finish(&gateway->conns);
 	ledger_destroy(gateway->ledger);
 	loop_lane_finish(&gateway->log_lane);
 	loop_destroy(gateway->loop);
@@ -340,6 +370,7 @@ int gateway_serve(const struct config *config)
 {
 	struct gateway gateway;
 	log_open(STDERR_FILENO, LOG_INFO);
+	raise_descriptor_limit();
 	int failed = gateway_init(&gateway, config) != 0 || start(&gateway) != 0;
 	if (!failed && loop_run(gateway.loop) != 0) {
 		log_event(LOG_ERROR, "loop-failed", "error=\"%s\"", strerror(errno));

@@ -235,6 +235,9 @@ static int run(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "serve") == 0) {
+		gateway_block_signals();
+	}
 	if (argc < 2) {
 		fputs(usage, stderr);
 		return GATEWAY_USAGE;

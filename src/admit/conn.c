@@ -25,7 +25,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+
+enum {
+	RESERVED_FDS = 32,        /* standard ones, loop, signals, control and its clients */
+	RESERVED_FDS_A_CHILD = 6, /* four while it runs, the others at its start */
+	LEAST_CLIENTS = 8,        /* however low the limit is */
+};
 
 enum { PEEK_BYTES = 16 * 1024 + 1 }; /* the largest head_limit, and one to see that it is passed */
 
@@ -47,6 +54,23 @@ static void handle_event(struct loop_io *io, unsigned events);
 static void handle_head_timer(struct loop_timer *timer);
 static void handle_linger_timer(struct loop_timer *timer);
 
+/*
+ * Strangers with half a head must not use up the descriptors that restarting a child takes: its
+ * channel's ends, its pidfd, its output, and what exists while it starts.
+ */
+static size_t most_clients(const struct config *config)
+{
+	struct rlimit limit;
+	size_t reserve = RESERVED_FDS + config->listener_count;
+	for (size_t i = 0; i < config->pool_count; i++) {
+		reserve += (size_t)config->pools[i].children * RESERVED_FDS_A_CHILD;
+	}
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+		return config->max_connections;
+	}
+	return limit.rlim_cur > reserve + LEAST_CLIENTS ? limit.rlim_cur - reserve : LEAST_CLIENTS;
+}
+
 int conns_init(struct conns *self, struct loop *loop, const struct config *config,
 	       struct ledger *ledger, struct counters *counters, struct pool *pools)
 {
@@ -56,6 +80,7 @@ int conns_init(struct conns *self, struct loop *loop, const struct config *confi
 			       .counters = counters,
 			       .pools = pools,
 			       .max = config->max_connections};
+	self->most = most_clients(config);
 	self->slots = mmap(NULL, self->max * sizeof *self->slots, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (self->slots == MAP_FAILED) {
@@ -89,6 +114,7 @@ static struct conn *conn_create(struct conns *self, int fd, struct record *recor
 		assert(self->used_end < self->max); /* there is a slot for each record */
 		conn = &self->slots[self->used_end++];
 	}
+	self->count++;
 	*conn = (struct conn){.ticket = {.id = record->id, .fd = fd},
 			      .conns = self,
 			      .record = record,
@@ -100,6 +126,7 @@ static struct conn *conn_create(struct conns *self, int fd, struct record *recor
 static void conn_free(struct conn *conn)
 {
 	loop_timer_stop(&conn->timer);
+	conn->conns->count--;
 	conn->next_free = conn->conns->free;
 	conn->conns->free = conn;
 	if (seen.conn == conn) {
@@ -158,11 +185,13 @@ static void answer(struct conn *conn, const char *bytes, size_t len)
 static void refuse(struct conn *conn, enum refusal refusal, int status)
 {
 	char bytes[REPLY_MAX_BYTES];
-	struct slice target = seen.conn == conn ? seen.head.target : (struct slice){NULL, 0};
+	const bool is_seen = seen.conn == conn;
+	struct slice target = is_seen ? seen.head.target : (struct slice){NULL, 0};
+	const bool no_body = is_seen && slice_equals(seen.head.method, "HEAD");
 	status = status != 0 ? status : refusal_status(refusal);
 	conn->conns->counters->refusals[refusal]++;
 	journal_refuse(conn->record, refusal, status, target.at, target.len);
-	answer(conn, bytes, reply_write_refusal(refusal, status, bytes));
+	answer(conn, bytes, reply_write_refusal(refusal, status, no_body, bytes));
 }
 
 static void linger(struct conn *conn)
@@ -203,6 +232,7 @@ static void submit(struct conn *conn, const struct config_route *route)
 	struct conns *self = conn->conns;
 	struct slice key = affinity_key(route, conn);
 	conn->state = CONN_HANDOVER;
+	conn->is_plain = !seen.request.is_upgrade;
 	loop_timer_stop(&conn->timer);
 	conn->record->route = (uint16_t)(route - self->config->routes);
 	conn->ticket.pool = &self->pools[route->pool];
@@ -353,7 +383,7 @@ static void handle_linger_timer(struct loop_timer *timer)
 static bool has_room(void *data)
 {
 	const struct conns *self = data;
-	return ledger_count(self->ledger) < self->max;
+	return ledger_count(self->ledger) < self->max && self->count < self->most;
 }
 
 static void handle_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
@@ -402,7 +432,7 @@ void conn_waits(struct ticket *ticket)
 {
 	struct conn *conn = loop_owner(ticket, struct conn, ticket);
 	/* If it cannot be watched it waits all the same, and is found gone when it is dealt. */
-	watch(conn, LOOP_LEFT | LOOP_EDGE);
+	watch(conn, conn->is_plain ? LOOP_EDGE : LOOP_LEFT | LOOP_EDGE);
 }
 
 void conn_passes(struct ticket *ticket)

@@ -30,6 +30,7 @@ struct conn {
 	struct record *record;
 	struct listener *listener;
 	enum conn_state state;
+	bool is_plain; /* HTTP, no upgrade: it may end its side and still wait for the answer */
 	struct loop_io io;
 	struct loop_timer timer; /* HEAD: head_timeout; LINGER: linger_timeout */
 };
@@ -45,6 +46,7 @@ struct conns {
 	struct conn *slots; /* one for each record of the ledger; untouched ones cost nothing */
 	struct conn *free;
 	size_t used_end, max;
+	size_t count, most; /* clients that hold a descriptor here, now and at most */
 	bool is_draining;
 };
 

@@ -113,7 +113,7 @@ static void handle_accept(struct loop_io *io, unsigned events)
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof peer;
 	if (!listener->events->has_room(listener->data)) {
-		pause_for(listener, "limits.connections");
+		pause_for(listener, "limits.connections, or descriptors");
 		return;
 	}
 	int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);

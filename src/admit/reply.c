@@ -85,7 +85,8 @@ static size_t write_reply(int status, const char *phrase, const char *body, bool
 	return (size_t)length;
 }
 
-size_t reply_write_refusal(enum refusal refusal, int status, char buf[REPLY_MAX_BYTES])
+size_t reply_write_refusal(enum refusal refusal, int status, bool no_body,
+			   char buf[REPLY_MAX_BYTES])
 {
 	/* A child's word is not trusted to be an error status: a stray 200 would look like success. */
 	int used = is_error(status) ? status : refusal_status(refusal);
@@ -93,7 +94,7 @@ size_t reply_write_refusal(enum refusal refusal, int status, char buf[REPLY_MAX_
 	char body[REPLY_MAX_BYTES / 2];
 	int length = snprintf(body, sizeof body, "%d %s\n", used, refusal_text(refusal));
 	assert(length > 0 && (size_t)length < sizeof body);
-	return write_reply(used, phrase_of(used), body, false, buf);
+	return write_reply(used, phrase_of(used), body, no_body, buf);
 }
 
 size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES])

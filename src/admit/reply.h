@@ -8,6 +8,7 @@
 
 #include "admit/refusal.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { REPLY_MAX_BYTES = 1024 };
@@ -17,9 +18,9 @@ enum { REPLY_MAX_BYTES = 1024 };
  * without a clock), Content-Type: text/plain; charset=utf-8, Content-Length, Connection: close,
  * body "STATUS sentence\n". 405 adds "Allow: GET"; 426 adds "Upgrade: websocket",
  * "Connection: Upgrade, close" and "Sec-WebSocket-Version: 13"; 503 adds "Retry-After: 1".
- * status 0 means the refusal's own; a child may name another (400..599). Returns the length.
+ * status 0 means the refusal's own; a child may name another (400..599). no_body: the request was a HEAD (RFC 9110, 9.3.2). Returns the length.
  */
-size_t reply_write_refusal(enum refusal, int status, char buf[REPLY_MAX_BYTES]);
+size_t reply_write_refusal(enum refusal, int status, bool no_body, char buf[REPLY_MAX_BYTES]);
 
 /* The answer to a load balancer's health check: 200 "ok\n", or 503 "draining\n". no_body: HEAD. */
 size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES]);

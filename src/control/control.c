@@ -123,7 +123,8 @@ static void answer(struct client *client)
 		client->reply.text = strdup("{\"error\": \"unknown command\"}\n");
 		client->reply.len = client->reply.text != NULL ? strlen(client->reply.text) : 0;
 	}
-	if (loop_io_change(control->loop, &client->io, LOOP_WRITE) != 0) {
+	if (client->reply.text == NULL ||
+	    loop_io_change(control->loop, &client->io, LOOP_WRITE) != 0) {
 		client_close(client);
 	}
 }

@@ -37,6 +37,7 @@ static enum handoff_result send_result(ssize_t sent)
 	case EINTR:
 	case ENOBUFS:
 	case ENOMEM:
+	case EMSGSIZE:
 	case ETOOMANYREFS: /* this user has RLIMIT_NOFILE descriptors in flight, unix(7) */
 		return HANDOFF_AGAIN;
 	default:

@@ -364,6 +364,9 @@ void handover_serve(struct receiver *receiver)
 		}
 		if (handover_choose(ticket, &chosen) != POOL_SEAT) {
 			nobody_has_room = nobody_has_room || !ticket->by_hash;
+			if (nobody_has_room && pool->waiting_for_any == pool->waiting_count) {
+				return;
+			}
 			continue;
 		}
 		queue_remove(ticket);

@@ -25,6 +25,7 @@
 #include <sys/random.h>
 
 enum {
+	SHORTAGE_MS = 500,    /* until the next try when the gateway lacks descriptors or memory */
 	SUSPECT_PING_MS = 50, /* between a PONG and the next PING to a suspect */
 	HEARING_MS = 200,     /* for the loop to read what is there, when it is late itself */
 };
@@ -155,7 +156,14 @@ void child_start(struct child *child)
 	if (start_process(child) != 0) {
 		log_event(LOG_ERROR, "child-start-failed", "pool=%s child=%u error=\"%s\"",
 			  config_of(child)->name, child->receiver.seat.index, strerror(errno));
+		/* A want of our own, of descriptors or memory, says nothing about the child. */
+		const bool is_ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+				     errno == ENOBUFS || errno == EAGAIN;
 		release(child);
+		if (is_ours) {
+			enter(child, CHILD_DOWN, SHORTAGE_MS);
+			return;
+		}
 		child->failures++;
 		child->receiver.seat.is_coming = false;
 		handover_serve(&child->receiver); /* who waited for this seat waits no longer */

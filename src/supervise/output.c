@@ -58,12 +58,19 @@ static void emit(struct output *output)
 
 static void feed(struct output *output, const char *bytes, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] == '\n' || output->length == sizeof output->line) {
+	while (len > 0) {
+		const char *newline = memchr(bytes, '\n', len);
+		size_t piece = newline != NULL ? (size_t)(newline - bytes) : len;
+		size_t room = sizeof output->line - output->length;
+		size_t taken = piece < room ? piece : room;
+		memcpy(output->line + output->length, bytes, taken);
+		output->length += taken;
+		bytes += taken;
+		len -= taken;
+		if (len > 0) { /* the end of the line, or of what a line may have */
 			emit(output);
-		}
-		if (bytes[i] != '\n') {
-			output->line[output->length++] = bytes[i];
+			bytes += taken == piece ? 1 : 0;
+			len -= taken == piece ? 1 : 0;
 		}
 	}
 }

@@ -223,10 +223,12 @@ static void handle_exit(struct loop_io *io, unsigned events)
 	}
 	signal_process(process, SIGKILL); /* what it started and left behind */
 	siginfo_t info = {0};
-	if (waitid(P_PIDFD, (id_t)io->fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) {
+	int failed = waitid(P_PIDFD, (id_t)io->fd, &info, WEXITED | WNOHANG);
+	if (failed == 0 && info.si_pid == 0) {
 		return;
 	}
-	bool by_exit = info.si_code == CLD_EXITED;
+	/* Somebody else has reaped it: how it ended is not known, but that it did. */
+	bool by_exit = failed != 0 || info.si_code == CLD_EXITED;
 	struct spawn_event event = {.type = SPAWN_EXITED,
 				    .token = process->token,
 				    .pid = process->pid,
@@ -234,6 +236,25 @@ static void handle_exit(struct loop_io *io, unsigned events)
 				    .signal = by_exit ? 0 : info.si_status};
 	process_free(process);
 	spawner->fn(spawner->data, &event);
+}
+
+static bool is_ours(const struct spawner *spawner, pid_t pid)
+{
+	const struct process *process = spawner->processes;
+	while (process != NULL && process->pid != pid) {
+		process = process->next;
+	}
+	return process != NULL;
+}
+
+void spawner_reap_strangers(struct spawner *spawner)
+{
+	siginfo_t info = {0};
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
+	       !is_ours(spawner, info.si_pid)) {
+		waitpid(info.si_pid, NULL, 0);
+		info.si_pid = 0;
+	}
 }
 
 /* Watches a process that has just been forked. */

@@ -55,6 +55,10 @@ void spawner_destroy(struct spawner *);
  */
 pid_t spawner_start(struct spawner *, unsigned token, const struct spawn_request *);
 
+/* Buries orphans that were given to us because we are process 1 of a container. After SIGCHLD; one
+ * that is ours, and dead, is left to its event, and ends the look. */
+void spawner_reap_strangers(struct spawner *);
+
 /* Signals the process and everything in its group. No such process: nothing happens. */
 void spawner_kill(struct spawner *, unsigned token, int signal);
 

@@ -47,17 +47,25 @@ static void tell_full(const struct child *child)
 		  receiver->seat.live, receiver->seat.capacity);
 }
 
+/* 0: none was given. False: it is none. */
+static bool read_status(const struct handoff_message *message, uint64_t *status_r)
+{
+	return handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0,
+				    status_r) &&
+	       (*status_r == 0 || (*status_r >= 400 && *status_r <= 599));
+}
+
 static void handle_refused(struct child *child, const struct handoff_message *message)
 {
 	const bool was_full = child->receiver.seat.is_full;
 	uint64_t status;
-	if (!handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0, &status) ||
-	    (status != 0 && (status < 400 || status > 599))) {
+	if (!read_status(message, &status)) {
 		child_condemn(child, "REFUSED with a STATUS that is none");
 	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
 		child_condemn(child, "REFUSED for a connection that it was not offered");
 	} else if (status == 0 && !was_full && child->state == CHILD_READY) {
-		tell_full(child); /* once until it has room again, not for each offer */
+		tell_full(child);     /* once until it has room again, not for each offer */
+		child_suspect(child); /* its PONG says that it may be tried again */
 	}
 }
 
@@ -103,7 +111,8 @@ static void handle_pong(struct child *child, const struct handoff_message *messa
 	}
 	uint64_t lag_ms, skipped;
 	if (!handoff_pairs_number(message->payload, message->payload_bytes, "LAG_MS", 0, &lag_ms) ||
-	    !handoff_pairs_number(message->payload, message->payload_bytes, "SKIPPED", 0, &skipped)) {
+	    !handoff_pairs_number(message->payload, message->payload_bytes, "SKIPPED", 0,
+				  &skipped)) {
 		child_condemn(child, "PONG with a LAG_MS or SKIPPED that is no number");
 		return;
 	}
@@ -214,6 +223,7 @@ void talk_receive(struct child *child)
 void talk_read_last(struct child *child)
 {
 	struct handoff_message message;
+	uint64_t status;
 	for (int i = 0; i < MAX_LAST_MESSAGES; i++) {
 		enum handoff_result result = native_receive(&child->receiver.link, &message);
 		if (result == HANDOFF_GONE || (result == HANDOFF_AGAIN && errno != EINTR)) {
@@ -224,6 +234,9 @@ void talk_read_last(struct child *child)
 		} else if (result == HANDOFF_OK && message.type == HANDOFF_CLOSED &&
 			   is_closed_length(&message)) {
 			bury_reported(child, &message);
+		} else if (result == HANDOFF_OK && message.type == HANDOFF_REFUSED &&
+			   payload_is_valid(&message) && read_status(&message, &status)) {
+			handover_refused(&child->receiver, message.id, (int)status);
 		}
 	}
 }

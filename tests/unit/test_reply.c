@@ -17,7 +17,7 @@
 static const char *refusal_reply(enum refusal refusal, int status)
 {
 	static char text[REPLY_MAX_BYTES + 1];
-	size_t len = reply_write_refusal(refusal, status, text);
+	size_t len = reply_write_refusal(refusal, status, false, text);
 	assert_true(len > 0 && len < sizeof text);
 	text[len] = '\0';
 	assert_int_equal(strlen(text), len);
