@@ -14,8 +14,9 @@ The load generator (load.c) checks every 101 and every byte. Any connection or m
 not end well makes a figure MISSED, whatever its time.
 
 Servers: baton with baton-echo; floor (floor.c: accept, SCM_RIGHTS, handshake, echo, close and
-nothing else); raw (raw.c: echo without WebSocket); node fork (node/fork.js: an http server that
-passes the sockets of upgrades to two forked children with ws); node ws (node/ws.js, one process).
+nothing else); raw (raw.c: echo without WebSocket); lws (lws_echo.c: libwebsockets' own server, its
+ws role on libev, tuned); node fork (node/fork.js: an http server that passes the sockets of
+upgrades to two forked children with ws); node ws (node/ws.js, one process).
 
 Figures:
   upgrade   connect, upgrade, one 64-byte echo, Close both ways, end of file; 64 at a time, two
@@ -24,8 +25,9 @@ Figures:
             (strace -c -f): at most 20.
   lossless  many such connections, 64 at a time: all end well. 1,000,000 with --full.
   echo      50 connections, one child: 64 bytes one in flight (CPU a message at most 1.15 of raw's),
-            64 bytes sixteen in flight (1.5), 16 KiB one in flight (1.3); each at most half of node
-            ws. And the parent's CPU during it: at most 1 % of a core.
+            64 bytes sixteen in flight (1.5), 16 KiB one in flight (1.3); of lws' at most 0.95, 0.8
+            and 0.7; each at most half of node ws. And the parent's CPU during it: at most 1 % of a
+            core.
   idle      30,000 idle connections on two children: memory that grew a connection, in the parent
             (at most 96 bytes) and in the children (256), the larger of private and resident.
   cycle     CPU of one more such connection as in upgrade, at 100 and at 15,000 idle connections in
@@ -43,6 +45,14 @@ Figures:
             limit): none fails.
   early     upgrades with up to 64 KiB of frames right behind the head, cut at random: every byte
             comes back once, in order. 100,000 with --full.
+  publish   64 bytes published to 10,000 subscribers (9,900 where 20,000 descriptors are allowed):
+            CPU a delivery at most 1.2 of a bare loop of send() over the same sockets; one more
+            that never reads changes it by less than 5 %.
+  deflate   512 bytes of JSON packed and unpacked by the library: CPU at most 1.3 of zlib's own on
+            the same bytes, with its default window and with the small one that we take for them.
+            The same through all of baton, sixteen in flight: 1.3 too. And memory that grew in the
+            child for each of 10,000 connections on which permessage-deflate was negotiated (at most
+            384 bytes), and after each has echoed one packed message (512).
 
 Exit status: 0 when no figure is missed, 1 when one is, 2 for wrong usage.
 """
@@ -57,6 +67,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import alone  # noqa: E402
 import costs  # noqa: E402
 import faults  # noqa: E402
 import holding  # noqa: E402
@@ -74,6 +85,8 @@ FIGURES = {
     "kill": faults.kill,
     "pause": faults.pause,
     "early": costs.early,
+    "publish": alone.publish,
+    "deflate": alone.deflate,
 }
 
 
@@ -103,6 +116,9 @@ def main():
         sys.exit(f"bench: no baton and baton-echo in {servers.BIN_DIR}: ./dev build makes them")
     if servers.node_modules() is None:
         print("bench: no node with ws (NODE_PATH): its figures are left out", file=sys.stderr)
+    if not servers.have_lws():
+        print("bench: no baton-lws-bench that starts (libwebsockets-dev, libwebsockets-evlib-ev, "
+              "libev-dev): its figures are left out", file=sys.stderr)
     report = Report()
     begin = time.monotonic()
     for name in options.only or FIGURES:

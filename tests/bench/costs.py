@@ -119,10 +119,11 @@ def early(options, report):
 
 
 def echo(options, report):
-    shapes = (("64 B, 1 in flight", 64, 1, 1.15), ("64 B, 16 in flight", 64, 16, 1.5),
-              ("16 KiB, 1 in flight", 16384, 1, 1.3))
+    shapes = (("64 B, 1 in flight", 64, 1, 1.15, 0.95), ("64 B, 16 in flight", 64, 16, 1.5, 0.8),
+              ("16 KiB, 1 in flight", 16384, 1, 1.3, 0.7))
     wanted = [] if options.no_baton else [servers.baton(1)]
     wanted += [servers.raw(), servers.floor(1)]
+    wanted += [servers.lws()] if servers.have_lws() else []
     wanted += [servers.node_ws()] if servers.node_modules() else []
     everything, parent_share = {}, 0
     with ExitStack() as stack:
@@ -130,7 +131,7 @@ def echo(options, report):
         for server in running:
             if server.name.startswith("node"):
                 _warm_up(server, "echo")
-        for label, size, inflight, limit in shapes:
+        for label, size, inflight, limit, limit_lws in shapes:
             results = _rounds(running, options, lambda s: "raw" if s.name == "raw" else "echo",
                               "messages_ok", connections=50, bytes=size, inflight=inflight,
                               seconds=options.seconds)
@@ -138,6 +139,7 @@ def echo(options, report):
             what = f"CPU us a message, {label}"
             report.add_ratio("echo", what, _each(results), "baton", "raw", limit)
             report.add_ratio("echo", what, _each(results), "baton", "floor", None)
+            report.add_ratio("echo", what, _each(results), "baton", "lws", limit_lws)
             report.add_ratio("echo", what, _each(results), "baton", "node ws", 0.5)
             for name, runs in results.items():
                 everything.setdefault(name, []).extend(runs)

@@ -28,6 +28,7 @@ pool "bench" {{
 	command = {{"{command}"}}
 	children = {children}
 	capacity = {capacity}
+	{pool}
 }}
 route "/" {{ pool = "bench" }}
 """
@@ -109,12 +110,14 @@ def have_baton():
     return (BIN_DIR / "baton").exists() and (BIN_DIR / "baton-echo").exists()
 
 
-def baton(children, command="baton-echo", capacity=16000, connections=60000):
+def baton(children, command="baton-echo", capacity=16000, connections=60000,
+          pool=""):
+    """pool: more lines for the pool."""
     directory = Path(tempfile.mkdtemp(prefix="baton-bench-"))
     config = directory / "baton.conf"
     config.write_text(BATON_CONFIG.format(
         directory=directory, connections=connections, children=children, capacity=capacity,
-        command=BIN_DIR / command), encoding="utf-8")
+        command=BIN_DIR / command, pool=pool), encoding="utf-8")
     return Server("baton", [BIN_DIR / "baton", "serve", "-c", config], directory=directory,
                   port_pattern=r"event=listening .*?address=\"?127\.0\.0\.1:(\d+)",
                   ready_pattern=r"event=ready\b")
@@ -126,6 +129,22 @@ def floor(children):
 
 def raw():
     return Server("raw", [BIN_DIR / "baton-raw"])
+
+
+def have_lws():
+    """Is libwebsockets' server there, and the plugin for its loop?"""
+    program = BIN_DIR / "baton-lws-bench"
+    if not program.exists():
+        return False
+    try:
+        with lws():
+            return True
+    except RuntimeError:
+        return False
+
+
+def lws():
+    return Server("lws", [BIN_DIR / "baton-lws-bench"])
 
 
 def node_modules():

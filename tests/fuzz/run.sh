@@ -3,7 +3,7 @@
 #
 # Builds each tests/fuzz/*.c with libFuzzer, ASan and UBSan, and runs it for a while. All of our
 # sources without a main are in one archive, from which a target takes what it needs. The corpus
-# stays in build-fuzz/corpus and grows from run to run; tests/fuzz/seeds/TARGET starts it.
+# stays in build-fuzz/corpus and grows from run to run; tests/fuzz/corpus/TARGET starts it.
 # usage: tests/fuzz/run.sh [SECONDS [TARGET]]   (./dev fuzz calls it)
 
 set -euo pipefail
@@ -11,7 +11,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 
 seconds="${1:-60}"
 wanted="${2:-}"
-flags=(-std=c17 -D_GNU_SOURCE -DBATON_VERSION=\"fuzz\" -g -O1 -Isrc -Ichild
+flags=(-std=c17 -D_GNU_SOURCE -DBATON_VERSION=\"fuzz\" -g -O1 -Isrc -Ichild -Itests/unit
 	-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all)
 
 say() { printf '%s\n' "fuzz: $*" >&2; }
@@ -44,9 +44,9 @@ find build-fuzz/objects -name '*.o' -print0 | xargs -0 ar rcs build-fuzz/libfuzz
 for name in "${targets[@]}"; do
 	corpus=("build-fuzz/corpus/$name")
 	mkdir -p "${corpus[0]}"
-	[ ! -d "tests/fuzz/seeds/$name" ] || corpus+=("tests/fuzz/seeds/$name")
+	[ ! -d "tests/fuzz/corpus/$name" ] || corpus+=("tests/fuzz/corpus/$name")
 	clang "${flags[@]}" -fsanitize=fuzzer "tests/fuzz/$name.c" -o "build-fuzz/$name" \
-		build-fuzz/libfuzzed.a -Wl,--as-needed -lconfuse -ljansson -lcrypto
+		build-fuzz/libfuzzed.a -Wl,--as-needed -lconfuse -ljansson -lcrypto -lz -lcmocka
 	say "runs $name for $seconds s"
 	if ! "build-fuzz/$name" -max_total_time="$seconds" -print_final_stats=1 \
 		-artifact_prefix="build-fuzz/$name-" "${corpus[@]}" >"build-fuzz/$name.log" 2>&1; then

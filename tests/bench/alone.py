@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Publishing to many, and permessage-deflate: mostly programs that need no server.
+
+Each such program measures both sides of its ratio itself, in turns; it runs once a round, and the
+median of the rounds counts.
+"""
+
+import re
+import resource
+import subprocess
+from statistics import median
+
+import packed
+import processes
+from servers import BIN_DIR, SERVER_CPU
+
+DEADLINE_SECS = 120
+SUBSCRIBERS, SPARE_DESCRIPTORS = 10_000, 200
+PUBLISH_TURNS = 11
+DEFLATE_LINE = re.compile(
+    r"level (?P<level>\d+): zlib alone (?P<zlib>\d+) ns .*small window (?P<small>\d+) ns .*"
+    r"deflate\.c (?P<ours>\d+) ns .*ratio (?P<ratio>[\d.]+) and (?P<small_ratio>[\d.]+)")
+PUBLISH_LINE = re.compile(
+    r"(?P<what>.*?) +(?P<count>\d+) subscribers +send\(\) (?P<bare>\d+) ns +"
+    r"publish (?P<ours>\d+) ns +ratio (?P<ratio>[\d.]+)")
+
+
+def _run(report, figure, rounds, pattern, *argv):
+    """[[match, ...], ...]: the lines of each round. None: the program is not built."""
+    program = BIN_DIR / argv[0]
+    if not program.exists():
+        report.add(figure, f"not measured: no {program.name}")
+        return None
+    found = []
+    for _ in range(rounds):
+        output = subprocess.run(
+            [str(program), *map(str, argv[1:])], stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=DEADLINE_SECS, preexec_fn=lambda: processes.pin_self(SERVER_CPU))
+        lines = [pattern.match(line) for line in output.stdout.splitlines()]
+        if output.returncode != 0 or not lines or None in lines:
+            raise RuntimeError(f"{program.name}: {output.stdout}{output.stderr}".strip())
+        found.append(lines)
+    report.keep(figure, [[line.groupdict() for line in lines] for lines in found])
+    return found
+
+
+def _median(lines, name):
+    return median(float(line[name]) for line in lines)
+
+
+def publish(options, report):
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    count = SUBSCRIBERS
+    if most != resource.RLIM_INFINITY:
+        count = min(count, (most - SPARE_DESCRIPTORS) // 2)
+    rounds = _run(report, "publish", max(options.rounds, 5), PUBLISH_LINE, "baton-publish", count,
+                  PUBLISH_TURNS)
+    if rounds is None:
+        return
+    everyone, but_one = zip(*rounds)
+    for lines, who in ((everyone, "all read"), (but_one, "one more never reads")):
+        ratio = _median(lines, "ratio")
+        report.add("publish", f"CPU ns a delivery of 64 B to {int(lines[0]['count']):,}, {who}",
+                   _median(lines, "ours"), _median(lines, "bare"), ratio, "<= 1.2", ratio <= 1.2,
+                   "send()")
+    # As a ratio to send() in the same turns, so that the machine's drift falls out.
+    change = median(float(one["ratio"]) / float(all_read["ratio"])
+                    for all_read, one in zip(everyone, but_one))
+    report.add("publish", "what the one that never reads changes", ratio=change, limit="<= 1.05",
+               ok=change <= 1.05)
+
+
+def deflate(options, report):
+    rounds = _run(report, "deflate", options.rounds, DEFLATE_LINE, "baton-deflate-bench")
+    if rounds is None:
+        return
+    for lines in zip(*rounds):
+        what = f"CPU ns, 512 B of JSON packed and unpacked, level {lines[0]['level']}"
+        for beside, ratio, name in (("zlib", "ratio", "zlib"),
+                                    ("small", "small_ratio", "zlib, small window")):
+            value = _median(lines, ratio)
+            report.add("deflate", what, _median(lines, "ours"), _median(lines, beside), value,
+                       "<= 1.3", value <= 1.3, name)
+    if not options.no_baton:
+        _deflate_whole(options, report, [line for lines in rounds for line in lines])
+
+
+def _deflate_whole(options, report, lines):
+    """The same message through the whole of baton, beside zlib as it was just measured."""
+    message = subprocess.run([str(BIN_DIR / "baton-deflate-bench"), "--message"],
+                             stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+    costs = packed.echo_ns(options, message)
+    if costs is None:
+        report.add("deflate", "not measured: baton-echo does not take permessage-deflate", ok=False)
+        return
+    report.keep("deflate", {"echo_ns": costs})
+    bare = _median([line for line in lines if int(line["level"]) == packed.LEVEL], "zlib")
+    cost = median(costs)
+    report.add("deflate", f"CPU ns, the same echoed, {packed.IN_FLIGHT} in flight, all of baton",
+               cost, bare, cost / bare, "<= 1.3", cost <= 1.3 * bare, "zlib")
+    count, negotiated, echoed = packed.held_bytes(message)
+    report.add_at_most("deflate", f"child, bytes a connection, {count:,} idle, negotiated",
+                       negotiated, packed.NEGOTIATED_BYTES, " B")
+    report.add_at_most("deflate", f"child, bytes a connection, {count:,} that echoed one",
+                       echoed, packed.ECHOED_BYTES, " B")
