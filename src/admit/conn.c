@@ -380,17 +380,20 @@ static void handle_linger_timer(struct loop_timer *timer)
 	conn_close(loop_owner(timer, struct conn, timer));
 }
 
-static bool has_room(void *data)
+static const char *why_full(void *data)
 {
 	const struct conns *self = data;
-	return ledger_count(self->ledger) < self->max && self->count < self->most;
+	if (ledger_count(self->ledger) >= self->max) {
+		return "limits.connections";
+	}
+	return self->count >= self->most ? "descriptors are kept for children" : NULL;
 }
 
 static void handle_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
 	struct conns *self = listener->data;
 	struct record *record = ledger_open(self->ledger);
-	assert(record != NULL); /* has_room said so */
+	assert(record != NULL); /* why_full said so */
 	self->counters->accepted++;
 	record->opened_ms = loop_now_ms(self->loop);
 	record->listener = (uint16_t)listener->index;
@@ -401,7 +404,7 @@ static void handle_accepted(struct listener *listener, int fd, const struct sock
 }
 
 const struct listener_events conn_listener_events = {
-	.has_room = has_room,
+	.why_full = why_full,
 	.accepted = handle_accepted,
 };
 

@@ -112,8 +112,9 @@ static void handle_accept(struct loop_io *io, unsigned events)
 	struct listener *listener = loop_owner(io, struct listener, io);
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof peer;
-	if (!listener->events->has_room(listener->data)) {
-		pause_for(listener, "limits.connections, or descriptors");
+	const char *why_full = listener->events->why_full(listener->data);
+	if (why_full != NULL) {
+		pause_for(listener, why_full);
 		return;
 	}
 	int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);

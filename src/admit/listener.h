@@ -23,8 +23,8 @@ enum {
 struct listener;
 
 struct listener_events {
-	/* Is there room for one more? Asked before each accept; no: a pause. */
-	bool (*has_room)(void *data);
+	/* Asked before each accept. NULL: there is room for one more; else a pause, and the reason. */
+	const char *(*why_full)(void *data);
 
 	/* A client: fd is the receiver's from here on, blocking, close-on-exec. */
 	void (*accepted)(struct listener *, int fd, const struct sockaddr_storage *peer);
