@@ -185,13 +185,11 @@ static void answer(struct conn *conn, const char *bytes, size_t len)
 static void refuse(struct conn *conn, enum refusal refusal, int status)
 {
 	char bytes[REPLY_MAX_BYTES];
-	const bool is_seen = seen.conn == conn;
-	struct slice target = is_seen ? seen.head.target : (struct slice){NULL, 0};
-	const bool no_body = is_seen && slice_equals(seen.head.method, "HEAD");
+	struct slice target = seen.conn == conn ? seen.head.target : (struct slice){NULL, 0};
 	status = status != 0 ? status : refusal_status(refusal);
 	conn->conns->counters->refusals[refusal]++;
 	journal_refuse(conn->record, refusal, status, target.at, target.len);
-	answer(conn, bytes, reply_write_refusal(refusal, status, no_body, bytes));
+	answer(conn, bytes, reply_write_refusal(refusal, status, conn->is_head, bytes));
 }
 
 static void linger(struct conn *conn)
@@ -266,6 +264,7 @@ static void judge(struct conn *conn)
 	struct conns *self = conn->conns;
 	const struct request *request = &seen.request;
 	seen.conn = conn;
+	conn->is_head = slice_equals(seen.head.method, "HEAD");
 	enum refusal refusal = request_judge(&seen.head, &seen.request);
 	if (refusal != REFUSAL_NONE) {
 		refuse(conn, refusal, 0);
@@ -273,9 +272,7 @@ static void judge(struct conn *conn)
 	}
 	if (is_health_check(conn)) {
 		char bytes[REPLY_MAX_BYTES];
-		answer(conn, bytes,
-		       reply_write_health(self->is_draining,
-					  slice_equals(request->head->method, "HEAD"), bytes));
+		answer(conn, bytes, reply_write_health(self->is_draining, conn->is_head, bytes));
 		return;
 	}
 	const struct config_route *route =

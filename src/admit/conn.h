@@ -30,6 +30,7 @@ struct conn {
 	struct record *record;
 	struct listener *listener;
 	enum conn_state state;
+	bool is_head;  /* the method: an answer has no body (RFC 9110, 9.3.2) */
 	bool is_plain; /* HTTP, no upgrade: it may end its side and still wait for the answer */
 	struct loop_io io;
 	struct loop_timer timer; /* HEAD: head_timeout; LINGER: linger_timeout */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-	MAX_REFUSALS = 3,     /* children that said they have no room */
+	MAX_REFUSERS = 3,     /* children that said they have no room, each counted once */
 	WATCH_AFTER_MS = 100, /* most waits are over by then, and cost no system call */
 };
 
@@ -401,7 +401,8 @@ bool handover_refused(struct receiver *receiver, uint64_t id, int status)
 	}
 	handover_end_offer(ticket);
 	receiver->seat.is_full = receiver->seat.is_full || status == 0;
-	if (status != 0 || ++ticket->refusals >= MAX_REFUSALS) {
+	ticket->refusers |= (uint64_t)1 << (receiver->seat.index % 64);
+	if (status != 0 || __builtin_popcountll(ticket->refusers) >= MAX_REFUSERS) {
 		handover_fail(ticket, REFUSAL_BY_CHILD, status);
 	} else {
 		handover_deal_again(ticket);

@@ -46,7 +46,8 @@ struct ticket {
 	uint64_t wait_until_ms;     /* queue_timeout, from the first wait on; 0 before */
 	uint64_t deadline_ms;       /* handover_timeout, from the first offer on; 0 before */
 	uint64_t offered_ms;        /* when the offer that stands was sent */
-	unsigned deaths, refusals;  /* of children that had it */
+	unsigned deaths;            /* of children that had it */
+	uint64_t refusers;          /* bit seat % 64: children that had no room for it */
 	char *message;              /* from messages.h; NULL: the head is not consumed yet */
 	size_t message_bytes;
 	bool holds_spare; /* message counts as one of those that wait */

@@ -26,6 +26,7 @@
 
 enum {
 	SHORTAGE_MS = 500,    /* until the next try when the gateway lacks descriptors or memory */
+	FULL_PING_MS = 500,   /* until a child that had no room is tried again */
 	SUSPECT_PING_MS = 50, /* between a PONG and the next PING to a suspect */
 	HEARING_MS = 200,     /* for the loop to read what is there, when it is late itself */
 };
@@ -282,6 +283,13 @@ void child_abort(struct child *child, const char *why)
 	child->receiver.seat.is_coming = has_successor(child);
 	handover_shut(&child->receiver);
 	spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
+}
+
+void child_ask_soon(struct child *child)
+{
+	if (child->state == CHILD_READY && config_of(child)->ping_interval_ms > FULL_PING_MS) {
+		loop_timer_start(&child->supervisor->lane, &child->timer, FULL_PING_MS);
+	}
 }
 
 static void handle_heartbeat(struct child *child)

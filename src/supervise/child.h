@@ -70,6 +70,9 @@ void child_stop(struct child *);
 /* SIGKILL now. */
 void child_kill(struct child *);
 
+/* It has no room: sends the next PING soon, whose PONG says that it may be tried again. */
+void child_ask_soon(struct child *);
+
 /* SIGABRT now, SIGKILL at the pool's stop_timeout: it is stuck, why says how that showed. */
 void child_abort(struct child *, const char *why);
 

@@ -235,6 +235,9 @@ static void handle_exit(struct loop_io *io, unsigned events)
 				    .exit_code = by_exit ? info.si_status : -1,
 				    .signal = by_exit ? 0 : info.si_status};
 	process_free(process);
+	if (getpid() == 1) {
+		spawner_reap_strangers(spawner); /* it stood before them and ended the look */
+	}
 	spawner->fn(spawner->data, &event);
 }
 

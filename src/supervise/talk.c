@@ -64,8 +64,8 @@ static void handle_refused(struct child *child, const struct handoff_message *me
 	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
 		child_condemn(child, "REFUSED for a connection that it was not offered");
 	} else if (status == 0 && !was_full && child->state == CHILD_READY) {
-		tell_full(child);     /* once until it has room again, not for each offer */
-		child_suspect(child); /* its PONG says that it may be tried again */
+		tell_full(child); /* once until it is tried again, not for each offer */
+		child_ask_soon(child);
 	}
 }
 

@@ -14,6 +14,13 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup_three(void **state)
+{
+	(void)state;
+	rig_start(3);
+	return 0;
+}
+
 static int setup_one(void **state)
 {
 	(void)state;
@@ -377,7 +384,7 @@ static void test_handover_refused_without_status_goes_elsewhere(void **state)
 	rig_take(1, 7);
 }
 
-static void test_handover_gives_up_after_three_refusals(void **state)
+static void test_handover_gives_up_after_three_children_refused(void **state)
 {
 	(void)state;
 	struct rig_client client;
@@ -387,11 +394,27 @@ static void test_handover_gives_up_after_three_refusals(void **state)
 		unsigned at = client.ticket.receiver->seat.index;
 		assert_int_equal(rig_read(at), 7);
 		assert_true(handover_refused(&rig.children[at], 7, 0));
-		rig.children[at].seat.is_full = false;
 	}
 	assert_int_equal(client.failed, 1);
 	assert_int_equal(client.refusal, REFUSAL_BY_CHILD);
 	assert_int_equal(client.status, 0);
+}
+
+static void test_handover_waits_for_the_only_child_however_often_it_refuses(void **state)
+{
+	(void)state;
+	struct rig_client client;
+	rig_submit(&client, 7);
+	for (unsigned refusal = 1; refusal <= 5; refusal++) {
+		assert_int_equal(rig_read(0), 7);
+		assert_true(handover_refused(&rig.children[0], 7, 0));
+		assert_int_equal(client.failed, 0);
+		assert_int_equal(client.ticket.state, TICKET_WAITING);
+		rig.children[0].seat.is_full = false;
+		handover_serve(&rig.children[0]);
+	}
+	assert_int_equal(rig_read(0), 7);
+	assert_true(handover_taken(&rig.children[0], 7));
 }
 
 /* ---- full channels ---- */
@@ -425,8 +448,9 @@ static void test_handover_waits_when_the_only_channel_is_full(void **state)
 	rig_take(0, 7);
 }
 
-#define handover_test(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define one_child_test(name) cmocka_unit_test_setup_teardown(name, setup_one, teardown)
+#define handover_test(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define three_children_test(name) cmocka_unit_test_setup_teardown(name, setup_three, teardown)
+#define one_child_test(name)      cmocka_unit_test_setup_teardown(name, setup_one, teardown)
 
 int main(void)
 {
@@ -451,7 +475,8 @@ int main(void)
 		handover_test(test_handover_death_in_a_failed_or_stopping_pool_ends_in_a_refusal),
 		handover_test(test_handover_refused_with_a_status_ends_there),
 		handover_test(test_handover_refused_without_status_goes_elsewhere),
-		handover_test(test_handover_gives_up_after_three_refusals),
+		three_children_test(test_handover_gives_up_after_three_children_refused),
+		one_child_test(test_handover_waits_for_the_only_child_however_often_it_refuses),
 		handover_test(test_handover_passes_over_a_child_whose_channel_is_full),
 		one_child_test(test_handover_waits_when_the_only_channel_is_full),
 	};
