@@ -2,7 +2,7 @@
 /*
  * The log: one key=value line an event, to one descriptor (stderr), buffered, written when its
  * owner says so, and never waited for. When the reader stops, lines beyond the buffer are dropped and
- * counted; the count is logged when there is room again. The one module with hidden state.
+ * counted; the count is logged when there is room again. Its state is hidden.
  */
 #ifndef BATON_LOG_H
 #define BATON_LOG_H

@@ -56,7 +56,7 @@ int conns_init(struct conns *, struct loop *, const struct config *, struct ledg
 	       struct counters *, struct pool *pools);
 void conns_finish(struct conns *); /* closes all */
 
-/* The events of the tickets, for handover_init; suspected is not set. */
+/* The events of the tickets, for handover_init; suspected and mute are child.c's. */
 size_t conn_write_offer(struct ticket *, char *buf, size_t size);
 void conn_waits(struct ticket *);
 void conn_passes(struct ticket *);

@@ -84,11 +84,19 @@ static void learn_name(struct listener *listener)
 	address_write(&address, listener->name);
 }
 
+/* Stops for LISTENER_PAUSE_MS; the pause's end starts again. */
+static void pause_accepting(struct listener *listener)
+{
+	listener->pauses++;
+	loop_io_remove(listener->loop, &listener->io);
+	loop_timer_start(&listener->lane, &listener->pause, LISTENER_PAUSE_MS);
+}
+
 static void handle_pause_end(struct loop_timer *timer)
 {
 	struct listener *listener = loop_owner(timer, struct listener, pause);
 	if (listener_start(listener) != 0) {
-		listener_pause(listener);
+		pause_accepting(listener);
 	}
 }
 
@@ -101,7 +109,7 @@ static void pause_for(struct listener *listener, const char *why)
 {
 	log_event(LOG_WARN, "accept-paused", "address=%s reason=\"%s\" pause_ms=%d", listener->name,
 		  why, LISTENER_PAUSE_MS);
-	listener_pause(listener);
+	pause_accepting(listener);
 }
 
 /* One an event: what has been accepted is offered, and receipts are read, before the next; a burst
@@ -152,13 +160,6 @@ int listener_open(struct listener *listener, struct loop *loop,
 int listener_start(struct listener *listener)
 {
 	return loop_io_add(listener->loop, &listener->io, listener->fd, LOOP_READ, handle_accept);
-}
-
-void listener_pause(struct listener *listener)
-{
-	listener->pauses++;
-	loop_io_remove(listener->loop, &listener->io);
-	loop_timer_start(&listener->lane, &listener->pause, LISTENER_PAUSE_MS);
 }
 
 void listener_close(struct listener *listener)

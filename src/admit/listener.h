@@ -52,9 +52,6 @@ int listener_open(struct listener *, struct loop *, const struct config_listener
 /* Begins to accept. 0, or -1 with errno. */
 int listener_start(struct listener *);
 
-/* Stops for LISTENER_PAUSE_MS. */
-void listener_pause(struct listener *);
-
 void listener_close(struct listener *); /* safe on a closed one; removes a Unix socket's file */
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The configuration: text in, one immutable struct out, or "file:line: sentence".
  * Everything is validated before anybody sees it; the running configuration is const. Uses
- * libconfuse; nothing of it shows here. Every default and limit has its name in config.c's
+ * libconfuse; nothing of it shows here. Every default and limit has its name in keys.c's
  * table and its line in docs/configuration.md.
  */
 #ifndef BATON_CONFIG_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ledger of open connections. A record's id names its slot and a serial number, so finding is
- * one look and a stale id finds nothing. Called by conn (open), handover (link), child (close) and
+ * one look and a stale id finds nothing. Called by conn (open, link), child (close) and
  * status (listing).
  */
 #include "pool/ledger.h"
