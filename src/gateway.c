@@ -299,15 +299,6 @@ static int open_listeners(struct gateway *gateway)
 	return 0;
 }
 
-static size_t count_children(const struct config *config)
-{
-	size_t count = 0;
-	for (size_t i = 0; i < config->pool_count; i++) {
-		count += config->pools[i].children;
-	}
-	return count;
-}
-
 /* Whatever can fail for reasons outside does so here, before a client or a child is touched. */
 static int gateway_init(struct gateway *gateway, const struct config *config)
 {
@@ -323,7 +314,7 @@ static int gateway_init(struct gateway *gateway, const struct config *config)
 	gateway->ledger = ledger_create(config->max_connections);
 	if (gateway->ledger == NULL ||
 	    handover_init(&gateway->handover, gateway->loop, &handover_events,
-			  count_children(config)) != 0 ||
+			  config_child_count(config)) != 0 ||
 	    supervisor_init(&gateway->supervisor, gateway->loop, config, &gateway->handover,
 			    gateway->ledger, &gateway->counters, &supervisor_events,
 			    gateway) != 0 ||

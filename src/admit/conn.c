@@ -61,10 +61,8 @@ static void handle_linger_timer(struct loop_timer *timer);
 static size_t most_clients(const struct config *config)
 {
 	struct rlimit limit;
-	size_t reserve = RESERVED_FDS + config->listener_count;
-	for (size_t i = 0; i < config->pool_count; i++) {
-		reserve += (size_t)config->pools[i].children * RESERVED_FDS_A_CHILD;
-	}
+	const size_t reserve = RESERVED_FDS + config->listener_count +
+			       config_child_count(config) * RESERVED_FDS_A_CHILD;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
 		return config->max_connections;
 	}

@@ -187,3 +187,12 @@ void config_destroy(struct config *config)
 	free(config->control);
 	free(config);
 }
+
+size_t config_child_count(const struct config *config)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < config->pool_count; i++) {
+		count += config->pools[i].children;
+	}
+	return count;
+}

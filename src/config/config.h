@@ -109,6 +109,9 @@ struct config *config_from_child(const char *address, unsigned port, const char 
  * $XDG_RUNTIME_DIR/baton.sock, else /tmp/baton-UID.sock. Static storage. */
 const char *config_default_control(void);
 
+/* The children of all pools. */
+size_t config_child_count(const struct config *);
+
 void config_destroy(struct config *); /* NULL is fine */
 
 #endif

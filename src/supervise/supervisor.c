@@ -26,9 +26,7 @@ static void handle_spawn_event(void *data, const struct spawn_event *event)
 static int create_children(struct supervisor *self)
 {
 	unsigned token = 0;
-	for (size_t i = 0; i < self->config->pool_count; i++) {
-		self->child_count += self->config->pools[i].children;
-	}
+	self->child_count = config_child_count(self->config);
 	self->pools = calloc(self->config->pool_count, sizeof *self->pools);
 	self->children = calloc(self->child_count, sizeof *self->children);
 	if (self->pools == NULL || self->children == NULL) {
