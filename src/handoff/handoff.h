@@ -35,6 +35,7 @@ enum handoff_type {
 	/* baton to child */
 	HANDOFF_HELLO = 1,      /* pairs: the pool's settings */
 	HANDOFF_CONNECTION = 2, /* id, pairs, one descriptor */
+	HANDOFF_AUTH = 5,       /* id, the pairs of a CONNECTION: may this client in? */
 	HANDOFF_CLOSE = 6,      /* id; pairs CODE, REASON: close this connection */
 	HANDOFF_PING = 7,       /* answer PONG */
 	HANDOFF_DRAIN = 8,      /* pairs DEADLINE_MS: close all within it, then exit */
@@ -46,6 +47,9 @@ enum handoff_type {
 	HANDOFF_CLOSED = 68,  /* struct handoff_closed[] */
 	HANDOFF_PONG = 69,    /* pairs CONNECTIONS, LAG_MS (both optional) */
 	HANDOFF_LOG = 74,     /* pairs LEVEL, TEXT: one line for the gateway's log */
+	HANDOFF_ALLOW =
+		75, /* id of an AUTH; pairs REMOTE_USER, AUTH_*: what its child will be told */
+	HANDOFF_DENY = 76, /* id of an AUTH; pairs STATUS, REASON, CHALLENGE (all optional) */
 };
 
 struct handoff_message {
