@@ -30,4 +30,9 @@ static inline bool slice_equals_nocase(struct slice a, const char *text)
 	return a.len == strlen(text) && strncasecmp(a.at, text, a.len) == 0;
 }
 
+static inline bool slice_same_nocase(struct slice a, struct slice b)
+{
+	return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
+}
+
 #endif

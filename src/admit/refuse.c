@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Refusing a client: the answer, the log line, the count, and a close that lets the client read
+ * the answer first. Why somebody is refused is decided elsewhere; the bytes are reply.c's. Called
+ * by conn.c.
+ */
+#include "admit/conn_private.h"
+#include "admit/peek.h"
+#include "admit/reply.h"
+#include "config/config.h"
+#include "counters.h"
+#include "journal.h"
+
+#include <sys/socket.h>
+
+/* A close with unread bytes would be a reset (RFC 9112, 9.6). */
+void refuse_answer(struct conn *conn, const char *bytes, size_t len)
+{
+	ssize_t sent = send(conn->ticket.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent != (ssize_t)len || shutdown(conn->ticket.fd, SHUT_WR) != 0) {
+		conn_close(conn);
+		return;
+	}
+	conn->state = CONN_LINGER;
+	if (!conn_watch(conn, LOOP_READ)) {
+		conn_close(conn);
+		return;
+	}
+	loop_timer_start(&conn->conns->linger_lane, &conn->timer,
+			 conn->conns->config->linger_timeout_ms);
+}
+
+void refuse(struct conn *conn, enum refusal refusal, int status)
+{
+	char bytes[REPLY_MAX_BYTES];
+	const struct head *head = peek_head(conn);
+	struct slice target = head != NULL ? head->target : (struct slice){NULL, 0};
+	status = status != 0 ? status : refusal_status(refusal);
+	conn->conns->counters->refusals[refusal]++;
+	journal_refuse(conn->record, refusal, status, target.at, target.len);
+	refuse_answer(conn, bytes, reply_write_refusal(refusal, status, conn->is_head, bytes));
+}
+
+void refuse_linger(struct conn *conn)
+{
+	if (!peek_drop(conn->ticket.fd)) {
+		conn_close(conn);
+	}
+}
+
+void refuse_handle_timer(struct loop_timer *timer)
+{
+	conn_close(loop_owner(timer, struct conn, timer));
+}
