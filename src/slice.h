@@ -25,14 +25,14 @@ static inline bool slice_equals(struct slice a, const char *text)
 }
 
 /* ASCII only, as field names, hosts and schemes want it; the locale is always C. */
-static inline bool slice_equals_nocase(struct slice a, const char *text)
-{
-	return a.len == strlen(text) && strncasecmp(a.at, text, a.len) == 0;
-}
-
 static inline bool slice_same_nocase(struct slice a, struct slice b)
 {
 	return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
+}
+
+static inline bool slice_equals_nocase(struct slice a, const char *text)
+{
+	return slice_same_nocase(a, slice_of(text));
 }
 
 #endif

@@ -93,7 +93,7 @@ static bool is_nominated(const struct head *head, struct slice name)
 	struct field_list list = field_list_of(head, "Connection");
 	struct slice option;
 	while (field_list_next(&list, &option)) {
-		if (option.len == name.len && strncasecmp(option.at, name.at, name.len) == 0) {
+		if (slice_same_nocase(option, name)) {
 			return true;
 		}
 	}

@@ -22,8 +22,7 @@ bool field_list_next(struct field_list *list, struct slice *element_r)
 			return false;
 		}
 		const struct head_field *field = &list->head->fields[list->next_field++];
-		if (field->name.len == list->name.len &&
-		    strncasecmp(field->name.at, list->name.at, field->name.len) == 0) {
+		if (slice_same_nocase(field->name, list->name)) {
 			list->rest = field->value;
 		}
 	}

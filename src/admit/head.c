@@ -200,11 +200,10 @@ struct slice head_find(const struct head *head, const char *name, unsigned *coun
 {
 	struct slice first = {0};
 	unsigned count = 0;
-	size_t len = strlen(name);
+	struct slice wanted = slice_of(name);
 	for (unsigned i = 0; i < head->field_count; i++) {
 		const struct head_field *field = &head->fields[i];
-		if (field->name.len == len && strncasecmp(field->name.at, name, len) == 0 &&
-		    count++ == 0) {
+		if (slice_same_nocase(field->name, wanted) && count++ == 0) {
 			first = field->value;
 		}
 	}

@@ -36,11 +36,6 @@ static unsigned port_number(struct slice digits, unsigned otherwise)
 	return port;
 }
 
-static bool equals_nocase(struct slice a, struct slice b)
-{
-	return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
-}
-
 /* RFC 3986, 3.1. */
 static bool is_scheme(struct slice text)
 {
@@ -83,7 +78,7 @@ static bool names_host(const struct origin *origin, struct slice host)
 	struct slice name, port;
 	unsigned otherwise = default_port(origin->scheme);
 	return otherwise != NO_DEFAULT_PORT && host.len > 0 &&
-	       grammar_split_host(host, &name, &port) && equals_nocase(origin->host, name) &&
+	       grammar_split_host(host, &name, &port) && slice_same_nocase(origin->host, name) &&
 	       origin->port == port_number(port, otherwise);
 }
 
@@ -94,8 +89,8 @@ static bool matches_entry(const struct origin *origin, const char *entry)
 		return true;
 	}
 	return parse_origin(slice_of(entry), &listed) &&
-	       equals_nocase(origin->scheme, listed.scheme) &&
-	       equals_nocase(origin->host, listed.host) && origin->port == listed.port;
+	       slice_same_nocase(origin->scheme, listed.scheme) &&
+	       slice_same_nocase(origin->host, listed.host) && origin->port == listed.port;
 }
 
 bool origin_is_allowed(struct slice origin, struct slice host, const char *const *list,

@@ -64,7 +64,7 @@ static bool take_authority(struct slice *target, struct slice host)
 	while (len < target->len && memchr("/?#", target->at[len], 3) == NULL) {
 		len++;
 	}
-	bool same = len == host.len && strncasecmp(target->at, host.at, len) == 0;
+	bool same = slice_same_nocase((struct slice){target->at, len}, host);
 	*target = (struct slice){target->at + len, target->len - len};
 	return same;
 }
