@@ -15,7 +15,8 @@
 enum {
 	LISTENER_NAME_BYTES = 128,
 	LISTENER_BACKLOG = 4096,
-	LISTENER_PAUSE_MS = 100,          /* after EMFILE and its like */
+	LISTENER_BURST = 4,      /* clients accepted an event; a child holds as many offers */
+	LISTENER_PAUSE_MS = 100, /* after EMFILE and its like */
 	LISTENER_USER_TIMEOUT_MS = 60000, /* TCP_USER_TIMEOUT: unacknowledged data, dead peer */
 	LISTENER_DEFER_SECS = 1, /* TCP_DEFER_ACCEPT: silent clients stay with the kernel */
 };
