@@ -28,19 +28,40 @@ target_include_directories(baton_shared INTERFACE
 	$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
 # An archive hides nothing; one object whose other symbols have become local does.
-set(whole ${CMAKE_BINARY_DIR}/libbaton.o)
-set(archive ${CMAKE_BINARY_DIR}/libbaton.a)
-add_custom_command(OUTPUT ${archive}
-	COMMAND ${CMAKE_LINKER} -r -o ${whole} ${objects}
-	COMMAND ${CMAKE_OBJCOPY} --wildcard "--keep-global-symbol=baton_*" ${whole}
-	COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
-	COMMAND ${CMAKE_AR} rcs ${archive} ${whole}
-	DEPENDS ${objects} baton_child baton_loop baton_handoff
-	COMMAND_EXPAND_LISTS VERBATIM)
-add_custom_target(baton_archive ALL DEPENDS ${archive})
+function(baton_archive name keep)
+	set(folder ${CMAKE_BINARY_DIR}/installed) # the build has a libbaton_lws.a too
+	file(MAKE_DIRECTORY ${folder})
+	set(whole ${folder}/${name}.o)
+	set(archive ${folder}/${name}.a)
+	add_custom_command(OUTPUT ${archive}
+		COMMAND ${CMAKE_LINKER} -r -o ${whole} ${ARGN}
+		COMMAND ${CMAKE_OBJCOPY} --wildcard "--keep-global-symbol=${keep}" ${whole}
+		COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
+		COMMAND ${CMAKE_AR} rcs ${archive} ${whole}
+		DEPENDS ${ARGN} baton_child baton_loop baton_handoff
+		COMMAND_EXPAND_LISTS VERBATIM)
+	add_custom_target(${name}_archive ALL DEPENDS ${archive})
+	install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endfunction()
+
+baton_archive(libbaton baton_* ${objects})
+
+# The adapter for libwebsockets programs: of libbaton it holds the few objects that it needs.
+if(TARGET baton_lws)
+	baton_archive(libbaton_lws baton_lws_* $<TARGET_OBJECTS:baton_lws>
+		$<TARGET_FILE:baton_child> $<TARGET_FILE:baton_loop> $<TARGET_FILE:baton_handoff>)
+	install(FILES ${CMAKE_SOURCE_DIR}/child/lws/baton_lws.h
+		DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+	set(modules libbaton libbaton_lws)
+else()
+	set(modules libbaton)
+endif()
+
+# The demo's page, for baton-static.
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/child/static/www
+	DESTINATION ${CMAKE_INSTALL_DATADIR}/baton)
 
 install(TARGETS baton_shared EXPORT baton-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${CMAKE_SOURCE_DIR}/child/libbaton/baton.h
 	DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
@@ -48,8 +69,11 @@ install(FILES ${CMAKE_SOURCE_DIR}/child/libbaton/baton.h
 file(RELATIVE_PATH BATON_PREFIX_FROM_PC ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
 	${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" BATON_PREFIX_FROM_PC ${BATON_PREFIX_FROM_PC})
-configure_file(${CMAKE_CURRENT_LIST_DIR}/libbaton.pc.in ${CMAKE_BINARY_DIR}/libbaton.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/libbaton.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(module ${modules})
+	configure_file(${CMAKE_CURRENT_LIST_DIR}/${module}.pc.in ${CMAKE_BINARY_DIR}/${module}.pc @ONLY)
+	install(FILES ${CMAKE_BINARY_DIR}/${module}.pc
+		DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
 # CMake: find_package(baton) gives baton::baton (shared) and baton::static.
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/baton)

@@ -93,9 +93,9 @@ def symbols(*command):
     return {name for name in names if not name.startswith(("_", "asan.", "ubsan."))}
 
 
-def declared():
-    header = (REPOSITORY / "child" / "libbaton" / "baton.h").read_text(encoding="utf-8")
-    text = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+def declared(header="libbaton/baton.h"):
+    text = (REPOSITORY / "child" / header).read_text(encoding="utf-8")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     return set(re.findall(r"(baton_\w+)\s*\([^;{]*\);", text)) - {"baton_fn", "baton_fd_fn"}
 
 
@@ -142,6 +142,30 @@ def test_child_built_against_the_installed_library_serves(installed, monkeypatch
             one.close()
             two.close()
         server.wait_events("close", 2, code=1000)
+
+
+def test_libwebsockets_program_built_against_the_installed_adapter_serves(installed, monkeypatch):
+    archive = installed.library.with_name("libbaton_lws.a")
+    if not archive.exists():
+        tools.missing("libbaton_lws.a: a build with libwebsockets")
+    names = {line.split()[-1] for line in run("nm", "-g", "--defined-only", archive).splitlines()
+             if " T " in line}
+    assert names == declared("lws/baton_lws.h")
+    source = (REPOSITORY / "child" / "lws" / "example_echo.c").read_text(encoding="utf-8")
+    program = installed.directory / "lws.c"
+    program.write_text(source.replace('"lws/baton_lws.h"', "<baton_lws.h>"), encoding="utf-8")
+    child = installed.directory / "lws"
+    run(installed.compiler, *installed.flags, "-D_GNU_SOURCE", program, "-o", child,
+        *installed.pkg_config("--cflags", "--libs", "libbaton_lws"))
+    monkeypatch.setattr(gateway, "BATON", installed.prefix / "bin" / "baton")
+    with Gateway(CONFIG % (child, "")) as server, \
+            wsclient.WebSocket(server.address(), "/child") as client:
+        client.send_text("echo")
+        assert client.receive_message() == (wsclient.TEXT, b"echo")
+
+
+def test_demo_page_is_installed(installed):
+    assert (installed.prefix / "share" / "baton" / "www" / "index.html").is_file()
 
 
 def test_install_can_be_moved(installed, tmp_path):
