@@ -156,6 +156,24 @@ void fake_stop(void)
 	assert_int_equal(fake_app.opened, fake_app.closed);
 }
 
+static size_t descriptors_before;
+
+int fake_setup(void **state)
+{
+	(void)state;
+	descriptors_before = fake_descriptors();
+	fake_start();
+	return 0;
+}
+
+int fake_teardown(void **state)
+{
+	(void)state;
+	fake_stop();
+	assert_int_equal(fake_descriptors(), descriptors_before);
+	return 0;
+}
+
 int fake_turns(void)
 {
 	int result = baton_dispatch(fake_baton);
@@ -200,6 +218,20 @@ int fake_hears_nothing(void)
 {
 	struct handoff_message message;
 	return handoff_receive(fake_channel, packet, &message, NULL) == HANDOFF_AGAIN;
+}
+
+struct handoff_closed fake_hear_report(void)
+{
+	struct handoff_closed report;
+	struct handoff_message message = fake_hear(HANDOFF_CLOSED);
+	assert_int_equal(message.payload_bytes, HANDOFF_CLOSED_BYTES);
+	handoff_closed_read(message.payload, &report);
+	return report;
+}
+
+const char *fake_pair(const struct handoff_message *message, const char *key)
+{
+	return handoff_pairs_find(message->payload, message->payload_bytes, key);
 }
 
 void fake_fill_channel(void)

@@ -40,6 +40,10 @@ extern uint64_t fake_flags; /* of the app that fake_start makes */
 void fake_start(void); /* creates the child and reads nothing */
 void fake_stop(void);  /* destroys it and closes the channel; a test may have done parts of it */
 
+/* The same as cmocka wants it; the second asserts that no descriptor is left over. */
+int fake_setup(void **state);
+int fake_teardown(void **state);
+
 /* Runs turns until nothing is ready. Returns what the last baton_dispatch said. */
 int fake_turns(void);
 void fake_pass_ms(unsigned ms); /* moves the clock */
@@ -49,6 +53,8 @@ void fake_say(unsigned type, uint64_t id, const char *pairs, size_t bytes);
 /* The next message from the child; asserts its type. Payload lives until the next call. */
 struct handoff_message fake_hear(unsigned type);
 int fake_hears_nothing(void);
+struct handoff_closed fake_hear_report(void); /* a CLOSED of one connection */
+const char *fake_pair(const struct handoff_message *, const char *key); /* NULL when absent */
 
 /* Fills the child's sending direction to the last byte; reads all that is in it. */
 void fake_fill_channel(void);

@@ -22,15 +22,13 @@ enum {
 	ROUND = 16,     /* how early or late things may be */
 };
 
-static size_t descriptors_before, len;
+static size_t len;
 static int client;
 
 static int setup(void **state)
 {
-	(void)state;
 	static const char hello[] = "PING_INTERVAL_MS=1280\0SEND_LIMIT=200000";
-	descriptors_before = fake_descriptors();
-	fake_start();
+	fake_setup(state);
 	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
 	fake_hear(HANDOFF_READY);
 	client = fake_connect(1, SOCK_STREAM);
@@ -39,11 +37,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
-	fake_stop();
 	close(client);
-	assert_int_equal(fake_descriptors(), descriptors_before);
-	return 0;
+	return fake_teardown(state);
 }
 
 static void pass(int ticks)
@@ -52,13 +47,6 @@ static void pass(int ticks)
 		fake_pass_ms(TICK_MS);
 		fake_turns();
 	}
-}
-
-static struct handoff_closed hear_report(void)
-{
-	struct handoff_closed report;
-	handoff_closed_read(fake_hear(HANDOFF_CLOSED).payload, &report);
-	return report;
 }
 
 static void test_keepalive_pings_an_idle_client_once_an_interval(void **state)
@@ -88,7 +76,7 @@ static void test_keepalive_ends_a_client_that_answers_nothing(void **state)
 	assert_int_equal(fake_app.closed, 1);
 	assert_int_equal(fake_app.code, 1006);
 	assert_string_equal(fake_app.why, "no pong");
-	struct handoff_closed report = hear_report();
+	struct handoff_closed report = fake_hear_report();
 	assert_int_equal(report.code, 1006);
 	assert_int_equal(report.who, 2);
 	assert_memory_equal(fake_read(client, &len), "\x89\0", 2); /* and no Close */

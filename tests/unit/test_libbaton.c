@@ -23,29 +23,6 @@
 static const char hello[] = "POOL=chat\0CHILD=0\0CAPACITY=7\0MESSAGE_LIMIT=100000\0"
 			    "SEND_LIMIT=200000\0DRAIN_TIMEOUT_MS=1000";
 
-static size_t descriptors_before;
-
-static int setup(void **state)
-{
-	(void)state;
-	descriptors_before = fake_descriptors();
-	fake_start();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_stop();
-	assert_int_equal(fake_descriptors(), descriptors_before);
-	return 0;
-}
-
-static const char *pair_of(const struct handoff_message *message, const char *key)
-{
-	return handoff_pairs_find(message->payload, message->payload_bytes, key);
-}
-
 /* ---- start ---- */
 
 static void test_create_explains_a_start_by_hand(void **state)
@@ -83,7 +60,7 @@ static void test_hello_is_answered_with_ready(void **state)
 	(void)state;
 	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
 	struct handoff_message ready = fake_hear(HANDOFF_READY);
-	assert_string_equal(pair_of(&ready, "CAPACITY"), "7");
+	assert_string_equal(fake_pair(&ready, "CAPACITY"), "7");
 }
 
 static void test_ready_clamps_capacity_to_the_descriptor_limit(void **state)
@@ -97,7 +74,7 @@ static void test_ready_clamps_capacity_to_the_descriptor_limit(void **state)
 	fake_say(HANDOFF_HELLO, 0, "CAPACITY=1000000", 17);
 	setrlimit(RLIMIT_NOFILE, &before);
 	struct handoff_message ready = fake_hear(HANDOFF_READY);
-	assert_string_equal(pair_of(&ready, "CAPACITY"), "100");
+	assert_string_equal(fake_pair(&ready, "CAPACITY"), "100");
 }
 
 static void test_ping_is_answered_with_counts(void **state)
@@ -106,8 +83,8 @@ static void test_ping_is_answered_with_counts(void **state)
 	int client = fake_connect(1, SOCK_STREAM);
 	fake_say(HANDOFF_PING, 0, NULL, 0);
 	struct handoff_message pong = fake_hear(HANDOFF_PONG);
-	assert_string_equal(pair_of(&pong, "CONNECTIONS"), "1");
-	assert_non_null(pair_of(&pong, "LAG_MS"));
+	assert_string_equal(fake_pair(&pong, "CONNECTIONS"), "1");
+	assert_non_null(fake_pair(&pong, "LAG_MS"));
 	assert_true(fake_hears_nothing());
 	close(client);
 }
@@ -117,7 +94,7 @@ static void test_unknown_and_malformed_messages_are_told_once_and_ignored(void *
 	(void)state;
 	fake_say(99, 0, NULL, 0);
 	struct handoff_message line = fake_hear(HANDOFF_LOG);
-	assert_non_null(strstr(pair_of(&line, "TEXT"), "99"));
+	assert_non_null(strstr(fake_pair(&line, "TEXT"), "99"));
 	fake_say(98, 0, NULL, 0);
 	assert_true(fake_hears_nothing());
 
@@ -375,7 +352,7 @@ static void test_answer_carries_headers_and_body(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_create_explains_a_start_by_hand),
 		TEST(test_hello_is_answered_with_ready),

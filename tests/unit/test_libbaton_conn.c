@@ -18,14 +18,12 @@
 
 static const char hello[] = "MESSAGE_LIMIT=100000\0SEND_LIMIT=200000";
 
-static size_t descriptors_before, len;
+static size_t len;
 static int client;
 
 static int setup(void **state)
 {
-	(void)state;
-	descriptors_before = fake_descriptors();
-	fake_start();
+	fake_setup(state);
 	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
 	fake_hear(HANDOFF_READY);
 	client = fake_connect(1, SOCK_STREAM);
@@ -35,22 +33,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
-	fake_stop();
 	if (client >= 0) {
 		close(client);
 	}
-	assert_int_equal(fake_descriptors(), descriptors_before);
-	return 0;
-}
-
-static struct handoff_closed hear_report(void)
-{
-	struct handoff_closed report;
-	struct handoff_message message = fake_hear(HANDOFF_CLOSED);
-	assert_int_equal(message.payload_bytes, HANDOFF_CLOSED_BYTES);
-	handoff_closed_read(message.payload, &report);
-	return report;
+	return fake_teardown(state);
 }
 
 /* ---- messages ---- */
@@ -165,7 +151,7 @@ static void test_conn_answers_close_and_reports(void **state)
 	assert_int_equal(fake_app.closed, 1);
 	assert_int_equal(fake_app.code, 1000);
 	assert_string_equal(fake_app.why, "bye");
-	struct handoff_closed report = hear_report();
+	struct handoff_closed report = fake_hear_report();
 	assert_int_equal(report.id, 1);
 	assert_int_equal(report.code, 1000);
 	assert_int_equal(report.who, 0);
@@ -212,7 +198,7 @@ static void test_conn_close_waits_for_the_answer_and_discards(void **state)
 	assert_true(fake_is_at_end(client));
 	assert_int_equal(fake_app.code, 3000);
 	assert_string_equal(fake_app.why, "enough");
-	assert_int_equal(hear_report().who, 1);
+	assert_int_equal(fake_hear_report().who, 1);
 }
 
 static void test_conn_close_gives_up_after_five_seconds(void **state)
@@ -252,7 +238,7 @@ static void test_conn_fails_a_client_that_breaks_the_protocol_and_lingers(void *
 	assert_int_equal(fake_app.closed, 1);
 	assert_int_equal(fake_app.code, 1002);
 	assert_true(strlen(fake_app.why) > 5);
-	assert_int_equal(hear_report().who, 1);
+	assert_int_equal(fake_hear_report().who, 1);
 }
 
 static void test_conn_refuses_a_message_beyond_the_limit(void **state)
@@ -278,7 +264,7 @@ static void test_conn_reports_a_client_that_just_leaves(void **state)
 	fake_turns();
 	assert_int_equal(fake_app.code, 1006);
 	assert_string_equal(fake_app.why, "");
-	assert_int_equal(hear_report().code, 1006);
+	assert_int_equal(fake_hear_report().code, 1006);
 }
 
 static void test_conn_survives_being_closed_with_bytes_behind_the_close(void **state)
@@ -421,7 +407,7 @@ static void test_conn_writes_its_queue_after_the_clients_end_of_file(void **stat
 	fake_turns();
 	assert_int_equal(read_all(), sizeof huge + 10);
 	assert_int_equal(fake_app.code, 1006);
-	assert_int_equal(hear_report().bytes_out, sizeof huge + 10);
+	assert_int_equal(fake_hear_report().bytes_out, sizeof huge + 10);
 }
 
 static void test_conn_counts_only_what_left_when_the_client_breaks(void **state)
@@ -433,7 +419,7 @@ static void test_conn_counts_only_what_left_when_the_client_breaks(void **state)
 	close(client);
 	client = -1;
 	fake_turns();
-	assert_int_equal(hear_report().bytes_out, sizeof huge + 10 - queued);
+	assert_int_equal(fake_hear_report().bytes_out, sizeof huge + 10 - queued);
 }
 
 /* ---- pauses, and calls from odd places ---- */

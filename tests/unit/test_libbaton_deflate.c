@@ -14,14 +14,12 @@
 
 enum { CLIENTS = 8, MANY = 400 };
 
-static size_t descriptors_before;
 static struct client clients[CLIENTS];
 static char words[200]; /* a message that shrinks */
 
 static void start(const char *hello, size_t len)
 {
-	descriptors_before = fake_descriptors();
-	fake_start();
+	fake_setup(NULL);
 	fake_say(HANDOFF_HELLO, 0, hello, len);
 	fake_hear(HANDOFF_READY);
 	fake_app.echoes = true;
@@ -64,15 +62,12 @@ static int setup_pieces(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
-	fake_stop();
 	for (size_t i = 0; i < CLIENTS; i++) {
 		if (clients[i].fd >= 0) {
 			client_finish(&clients[i]);
 		}
 	}
-	assert_int_equal(fake_descriptors(), descriptors_before);
-	return 0;
+	return fake_teardown(state);
 }
 
 static struct client *connect_one(void)

@@ -22,29 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static size_t descriptors_before;
-
-static int setup(void **state)
-{
-	(void)state;
-	descriptors_before = fake_descriptors();
-	fake_start();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_stop();
-	assert_int_equal(fake_descriptors(), descriptors_before);
-	return 0;
-}
-
-static const char *pair_of(const struct handoff_message *message, const char *key)
-{
-	return handoff_pairs_find(message->payload, message->payload_bytes, key);
-}
-
 /* ---- reports ---- */
 
 static void test_closed_reports_of_a_turn_share_a_packet(void **state)
@@ -76,7 +53,7 @@ static void test_closed_reports_and_pong_wait_for_a_full_channel(void **state)
 	fake_empty_channel();
 	fake_turns();
 	struct handoff_message message = fake_hear(HANDOFF_PONG);
-	assert_string_equal(pair_of(&message, "CONNECTIONS"), "0");
+	assert_string_equal(fake_pair(&message, "CONNECTIONS"), "0");
 	message = fake_hear(HANDOFF_CLOSED);
 	struct handoff_closed report;
 	handoff_closed_read(message.payload, &report);
@@ -323,7 +300,7 @@ static void test_idle_connection_costs_at_most_200_bytes(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_closed_reports_of_a_turn_share_a_packet),
 		TEST(test_closed_reports_and_pong_wait_for_a_full_channel),

@@ -17,16 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static size_t descriptors_before, len;
+static size_t len;
 static int client;
 
 static int setup(void **state)
 {
-	(void)state;
 	static const char hello[] = "MESSAGE_LIMIT=100000\0SEND_LIMIT=200000";
-	descriptors_before = fake_descriptors();
 	fake_flags = BATON_PIECES;
-	fake_start();
+	fake_setup(state);
 	fake_flags = 0;
 	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
 	fake_hear(HANDOFF_READY);
@@ -36,20 +34,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
-	fake_stop();
 	if (client >= 0) {
 		close(client);
 	}
-	assert_int_equal(fake_descriptors(), descriptors_before);
-	return 0;
-}
-
-static struct handoff_closed hear_report(void)
-{
-	struct handoff_closed report;
-	handoff_closed_read(fake_hear(HANDOFF_CLOSED).payload, &report);
-	return report;
+	return fake_teardown(state);
 }
 
 /* ---- in ---- */
@@ -81,7 +69,7 @@ static void test_pieces_come_as_they_arrive(void **state)
 	close(client);
 	client = -1;
 	fake_turns();
-	assert_int_equal(hear_report().messages_in, 2);
+	assert_int_equal(fake_hear_report().messages_in, 2);
 }
 
 static void test_pieces_of_one_frame_cost_no_memory(void **state)
@@ -170,7 +158,7 @@ static void test_pieces_can_be_echoed_as_they_come(void **state)
 	close(client);
 	client = -1;
 	fake_turns();
-	assert_int_equal(hear_report().messages_out, 1);
+	assert_int_equal(fake_hear_report().messages_out, 1);
 }
 
 /* ---- out ---- */

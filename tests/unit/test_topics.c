@@ -22,15 +22,13 @@
 
 enum { CLIENTS = 20, TOPICS = 10 };
 
-static size_t descriptors_before, len;
+static size_t len;
 static int clients[CLIENTS];
 static struct baton_conn *conns[CLIENTS];
 
 static int setup(void **state)
 {
-	(void)state;
-	descriptors_before = fake_descriptors();
-	fake_start();
+	fake_setup(state);
 	fake_say(HANDOFF_HELLO, 0, "SEND_LIMIT=200000", 18);
 	fake_hear(HANDOFF_READY);
 	for (int i = 0; i < CLIENTS; i++) {
@@ -42,15 +40,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
-	fake_stop();
 	for (int i = 0; i < CLIENTS; i++) {
 		if (clients[i] >= 0) {
 			close(clients[i]);
 		}
 	}
-	assert_int_equal(fake_descriptors(), descriptors_before);
-	return 0;
+	return fake_teardown(state);
 }
 
 static int publish(const char *topic, struct baton_conn *except, const char *text)
