@@ -9,30 +9,17 @@
  *	floor [--children N] [--port P] [--defer]	0 children: one process does all
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA1_*: no fetch, no context from the heap */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "baseline.h"
+
 #include <openssl/evp.h>
 #include <openssl/sha.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum {
 	MAX_CHILDREN = 64,
 	MAX_FDS = 65536,
-	EVENTS_A_TURN = 64,
-	BUFFER_BYTES = 256 * 1024,
-	BACKLOG = 4096,
 	HEAD_ROOM = 10, /* of a server's frame, at most */
 };
 
@@ -45,30 +32,6 @@ struct conn { /* by descriptor */
 };
 
 static struct conn conns[MAX_FDS];
-static uint8_t buffer[BUFFER_BYTES];
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static void send_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t sent = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent < 0 && errno != EAGAIN) {
-			return; /* the next read sees the end */
-		}
-		if (sent < 0) {
-			struct pollfd full = {.fd = fd, .events = POLLOUT};
-			poll(&full, 1, -1);
-			continue;
-		}
-		data += sent;
-		len -= (size_t)sent;
-	}
-}
 
 static void answer_head(int fd, const uint8_t *head, size_t len)
 {
@@ -274,28 +237,6 @@ __attribute__((noreturn)) static void serve(int source, bool is_listener)
 			}
 		}
 	}
-}
-
-static int listen_on(in_port_t port, bool defer)
-{
-	int on = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons(port),
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof address;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit it */
-	if (defer) {
-		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof on);
-	}
-	if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, BACKLOG) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
-		fail("listen");
-	}
-	printf("port=%d\n", ntohs(address.sin_port));
-	fflush(stdout);
-	return fd;
 }
 
 static int start_child(int listener)
