@@ -39,8 +39,8 @@ Figures:
             100 ms, none fails, at most 5 wait for more than 40 ms.
   kill      500 upgrades a second while children are killed (50 times; 1,000 with --full): the worst
             101 under 2 s, nothing but 101, 503 and the ends of killed connections, no stray byte,
-            no descriptor left. A client whose child dies between TAKEN and the 101 gets no answer:
-            allowed for one kill in a hundred.
+            no descriptor left. A client whose child dies between TAKEN and the 101 gets no answer;
+            that it was taken the log must say.
   pause     the same while children are stopped and continued (stops shorter than the heartbeat's
             limit): none fails.
   early     upgrades with up to 64 KiB of frames right behind the head, cut at random: every byte

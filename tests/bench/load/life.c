@@ -201,8 +201,14 @@ enum life_event life_handle(struct life *life, struct life_context *context, uin
 		return handle_connected(life, context, id);
 	}
 	ssize_t len = recv(life->peer.fd, data, sizeof data, 0);
+	if (len < 0 && errno == EAGAIN) {
+		return LIFE_WAITS;
+	}
+	if (len <= 0 && life->state == LIFE_HEAD) {
+		tally_unanswered(context->tally, life->peer.fd);
+	}
 	if (len < 0) {
-		return errno == EAGAIN ? LIFE_WAITS : end(life, life_outcome(errno));
+		return end(life, life_outcome(errno));
 	}
 	if (len == 0) {
 		return end(life, life->state == LIFE_END_OF_FILE ? TALLY_OK : TALLY_EOF);

@@ -5,10 +5,12 @@
  */
 #include "tally.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "clock.h"
 
@@ -70,6 +72,19 @@ void tally_end(struct tally *tally, enum tally_outcome outcome, unsigned status)
 	}
 }
 
+void tally_unanswered(struct tally *tally, int fd)
+{
+	struct sockaddr_in own = {0};
+	socklen_t len = sizeof own;
+	if (tally->unanswered_count < TALLY_NAMED &&
+	    getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sin_family == AF_INET) {
+		char ip[INET_ADDRSTRLEN];
+		inet_ntop(AF_INET, &own.sin_addr, ip, sizeof ip);
+		snprintf(tally->unanswered[tally->unanswered_count++], sizeof *tally->unanswered,
+			 "%s:%u", ip, ntohs(own.sin_port));
+	}
+}
+
 void tally_explain(struct tally *tally, const char *format, ...)
 {
 	if (tally->first_wrong[0] != '\0') {
@@ -109,6 +124,15 @@ static void print_refused(const struct tally *tally)
 	printf("}");
 }
 
+static void print_unanswered(const struct tally *tally)
+{
+	printf(", \"unanswered\": [");
+	for (size_t i = 0; i < tally->unanswered_count; i++) {
+		printf("%s\"%s\"", i > 0 ? ", " : "", tally->unanswered[i]);
+	}
+	printf("]");
+}
+
 static double microseconds(struct timeval time)
 {
 	return (double)time.tv_sec * 1e6 + (double)time.tv_usec;
@@ -130,6 +154,7 @@ void tally_print(const struct tally *tally, const char *mode)
 	       tally->messages_ok);
 	printf(", \"slow_10ms\": %" PRIu64 ", \"slow_40ms\": %" PRIu64, tally->slow_10ms,
 	       tally->slow_40ms);
+	print_unanswered(tally);
 	print_times("upgrade", &tally->upgrade);
 	print_times("echo", &tally->echo);
 	printf(", \"load_cpu_us\": %.0f, \"first_wrong\": \"%s\"}\n",

@@ -7,6 +7,7 @@
 #define LOAD_TALLY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum tally_outcome {
@@ -20,7 +21,7 @@ enum tally_outcome {
 	TALLY_OUTCOMES,
 };
 
-enum { TALLY_STATUSES = 1000, TALLY_BUCKETS = 64 * 40 };
+enum { TALLY_STATUSES = 1000, TALLY_BUCKETS = 64 * 40, TALLY_NAMED = 64 };
 
 /* Log-linear: 64 buckets for each power of two, so a percentile is off by 1.6 % at most. */
 struct tally_times {
@@ -38,6 +39,8 @@ struct tally {
 	struct tally_times upgrade; /* to the whole 101 */
 	struct tally_times echo;
 	char first_wrong[160];
+	char unanswered[TALLY_NAMED][24]; /* the first of those, by their own address and port */
+	size_t unanswered_count;
 };
 
 void tally_time(struct tally_times *, uint64_t ns);
@@ -46,6 +49,9 @@ void tally_time(struct tally_times *, uint64_t ns);
 void tally_upgrade(struct tally *, uint64_t ns);
 
 void tally_end(struct tally *, enum tally_outcome, unsigned status);
+
+/* A connection ended before any answer. Its descriptor is still open. */
+void tally_unanswered(struct tally *, int fd);
 
 /* Keeps the first reason for TALLY_WRONG; no quotes or backslashes in it, please. */
 __attribute__((format(printf, 2, 3))) void tally_explain(struct tally *, const char *format, ...);
