@@ -53,10 +53,10 @@ static bool starts_like(struct slice name, const char *text, size_t len)
 	return true;
 }
 
-/* For one hop only, written by baton itself, or a claim about the client; lower case. */
-static bool is_withheld(struct slice name)
+bool request_withholds(struct slice name)
 {
 	static const char *const withheld[] = {
+		/* lower case */
 		"host",
 		"connection", /* RFC 9110, 7.6.1, and here to the next comment */
 		"keep-alive",
@@ -100,6 +100,12 @@ static bool is_nominated(const struct head *head, struct slice name)
 	return false;
 }
 
+bool request_forwards(const struct request *request, struct slice name)
+{
+	return !request_withholds(name) && !is_nominated(request->head, name) &&
+	       (request->is_upgrade || !is_handshake(name));
+}
+
 /* What baton itself says about the connection and the body that is still in the socket. */
 static void write_framing(struct writer *writer, const struct request *request)
 {
@@ -133,8 +139,7 @@ size_t request_write_head(const struct request *request, char *buf, size_t size)
 	write_framing(&writer, request);
 	for (unsigned i = 0; i < head->field_count; i++) {
 		struct slice name = head->fields[i].name;
-		if (!is_withheld(name) && !is_nominated(head, name) &&
-		    (request->is_upgrade || !is_handshake(name))) {
+		if (request_forwards(request, name)) {
 			write_field(&writer, name, head->fields[i].value);
 		}
 	}

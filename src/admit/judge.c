@@ -45,7 +45,7 @@ struct verdict judge_request(const struct config *config, size_t listener,
 	if (is_health_check(&config->listeners[listener], request)) {
 		return verdict;
 	}
-	verdict.route = route_find(config, listener, request->host_name, request->path);
+	verdict.route = route_find(config, listener, request);
 	verdict.refusal = refusal_of(verdict.route, request);
 	verdict.kind = verdict.refusal == REFUSAL_NONE ? VERDICT_HAND_OVER : VERDICT_REFUSE;
 	return verdict;

@@ -43,6 +43,13 @@ enum refusal request_judge(const struct head *, struct request *request_r);
  */
 size_t request_write_head(const struct request *, char *buf, size_t size);
 
+/* Is a field of this name left out of every canonical head: one for a single hop, one that baton
+ * writes itself, or a claim about the client? */
+bool request_withholds(struct slice name);
+
+/* Does a field of this name stand in this request's canonical head, if the client sent it? */
+bool request_forwards(const struct request *, struct slice name);
+
 /* The value of a query key or cookie (the first one), raw, .at == NULL when absent. */
 struct slice request_query(const struct request *, struct slice key);
 struct slice request_cookie(const struct request *, struct slice name);

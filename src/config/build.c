@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/check.h"
+#include "config/conditions.h"
 #include "config/config.h"
 #include "config/problem.h"
 #include "config/source.h"
@@ -180,7 +181,7 @@ static bool build_section(struct config *config, const struct source_section *se
 		return apply_section(&target) && check_pool(&target);
 	case KEYS_ROUTE:
 		target.record = &config->routes[config->route_count++];
-		return apply_section(&target);
+		return apply_section(&target) && conditions_check(&target);
 	case KEYS_SECTIONS:
 		break;
 	}
@@ -215,14 +216,16 @@ static struct config *create(const struct source *source)
 	config->listeners = calloc(source->count, sizeof(*config->listeners));
 	config->pools = calloc(source->count, sizeof(*config->pools));
 	config->routes = calloc(source->count, sizeof(*config->routes));
-	if (config->listeners == NULL || config->pools == NULL || config->routes == NULL) {
+	config->written = calloc(1, sizeof(*config->written));
+	if (config->listeners == NULL || config->pools == NULL || config->routes == NULL ||
+	    config->written == NULL) {
 		config_destroy(config);
 		return NULL;
 	}
 	return config;
 }
 
-struct config *build_config(const struct source *source, struct problem *problem)
+struct config *build_config(struct source *source, struct problem *problem)
 {
 	struct config *config = create(source);
 	if (config == NULL) {
@@ -234,6 +237,8 @@ struct config *build_config(const struct source *source, struct problem *problem
 		ok = build_section(config, &source->sections[i], problem);
 	}
 	if (ok && check_complete(config, problem) && build_routes(config, source, problem)) {
+		*config->written = *source;
+		*source = (struct source){0};
 		return config;
 	}
 	config_destroy(config);

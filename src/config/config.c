@@ -177,6 +177,9 @@ void config_destroy(struct config *config)
 		free(route->name);
 		free(route->host);
 		free(route->path);
+		free(route->subprotocol);
+		words_free(route->query);
+		words_free(route->headers);
 		free(route->hash_key);
 		words_free(route->origins);
 		free(route->listeners);
@@ -185,6 +188,10 @@ void config_destroy(struct config *config)
 	free(config->pools);
 	free(config->routes);
 	free(config->control);
+	if (config->written != NULL) {
+		source_finish(config->written);
+		free(config->written);
+	}
 	free(config);
 }
 

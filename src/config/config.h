@@ -14,6 +14,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+struct source;
+struct source_section;
+
 enum config_hash {                   /* what a pool's affinity looks at */
 		   CONFIG_HASH_NONE, /* least connections */
 		   CONFIG_HASH_IP,
@@ -63,16 +66,22 @@ struct config_pool {
 };
 
 struct config_route {
-	char *name;    /* as written: "example.org/chat" */
-	char *host;    /* lower case, or NULL: any */
-	char *path;    /* begins with '/'; no trailing slash but for "/" itself */
-	unsigned pool; /* index */
+	char *name; /* the title as written; "TITLE#2" and so on where it stands again: unique */
+	char *host; /* lower case, "*.example.org": every name below that; or NULL: any */
+	char *path; /* begins with '/'; no trailing slash but for "/" itself, or if exact */
+	bool exact; /* the path alone, nothing below it */
+	/* Conditions, all of which must hold. */
+	char *subprotocol; /* among those that the client offers; or NULL */
+	char **query;      /* NULL-terminated: "KEY" (present) or "KEY=VALUE", as URLs spell them */
+	char **headers; /* NULL-terminated: "name" (present) or "name: value"; name in lower case */
+	unsigned pool;  /* index */
 	enum config_hash hash;
 	char *hash_key; /* for header, cookie, query */
 	char **origins; /* NULL-terminated list; empty: same origin */
 	size_t origin_count;
-	bool *listeners; /* one flag a listener: is the route there? */
-	bool http;       /* plain HTTP requests are handed over too */
+	bool *listeners;                      /* one flag a listener: is the route there? */
+	const struct source_section *written; /* within the config's */
+	bool http;                            /* plain HTTP requests are handed over too */
 };
 
 struct config {
@@ -84,7 +93,8 @@ struct config {
 	size_t listener_count, pool_count, route_count;
 	struct config_listener *listeners;
 	struct config_pool *pools;
-	struct config_route *routes; /* in matching order: with host first, longer path first */
+	struct source *written;      /* sections, keys and lines as in the file, for people */
+	struct config_route *routes; /* in matching order, see docs/configuration.md */
 };
 
 enum { CONFIG_ERROR_BYTES = 512 };

@@ -51,19 +51,6 @@ static void fail_unknown(cfg_t *cfg, const char *word)
 		    problem_hint(word, names, names_count, hint));
 }
 
-static void fail_repeated_title(cfg_t *cfg, const char *title)
-{
-	for (size_t i = 0; i < reading->source->count; i++) {
-		const struct source_section *section = &reading->source->sections[i];
-		/* No title is valid for two kinds, so the kind need not be known. */
-		if (section->title != NULL && strcmp(section->title, title) == 0) {
-			problem_set(reading->problem, line_of(cfg),
-				    "%s \"%.80s\" stands here a second time (first at line %u)",
-				    keys_section_name(section->kind), title, section->line);
-		}
-	}
-}
-
 __attribute__((format(printf, 2, 0))) static void handle_error(cfg_t *cfg, const char *format,
 							       va_list args)
 {
@@ -78,10 +65,6 @@ __attribute__((format(printf, 2, 0))) static void handle_error(cfg_t *cfg, const
 	};
 	if (strcmp(format, "no such option '%s'") == 0) {
 		fail_unknown(cfg, va_arg(args, const char *));
-		return;
-	}
-	if (strcmp(format, "found duplicate title '%s'") == 0) {
-		fail_repeated_title(cfg, va_arg(args, const char *));
 		return;
 	}
 	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
@@ -125,29 +108,59 @@ static bool copy_values(cfg_t *cfg, struct source_section *section, size_t numbe
 	return true;
 }
 
+/* Routes may share a title: their conditions tell them apart. */
+static bool is_repeated(enum keys_section kind, const char *title, unsigned line)
+{
+	for (size_t i = 0; kind != KEYS_ROUTE && i < reading->source->count; i++) {
+		const struct source_section *section = &reading->source->sections[i];
+		if (section->kind == kind && strcmp(section->title, title) == 0) {
+			problem_set(reading->problem, line,
+				    "%s \"%.80s\" stands here a second time (first at line %u)",
+				    keys_section_name(kind), title, section->line);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_limits(cfg_t *cfg, size_t number)
+{
+	struct source_section *section = &reading->source->sections[1];
+	unsigned line = reading->scan->sections[number - 1].line;
+	if (section->line != 0) {
+		return problem_set(reading->problem, line,
+				   "limits stands here a second time (first at line %u)",
+				   section->line);
+	}
+	section->line = line;
+	return copy_values(cfg, section, number);
+}
+
+static bool take_titled(cfg_t *cfg, enum keys_section kind, size_t number)
+{
+	unsigned line = reading->scan->sections[number - 1].line;
+	if (is_repeated(kind, cfg_title(cfg), line)) {
+		return false;
+	}
+	struct source_section *section = source_add(reading->source, kind, cfg_title(cfg), line);
+	return section != NULL ? copy_values(cfg, section, number)
+			       : problem_set(reading->problem, 0, "out of memory");
+}
+
 /* A section has been closed. They come in the order of the file: they cannot nest. */
 static int handle_section(cfg_t *cfg, cfg_opt_t *option)
 {
 	(void)cfg;
 	size_t number = ++reading->closed;
-	unsigned line = reading->scan->sections[number - 1].line;
-	cfg_t *inner = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
-	struct source_section *section = &reading->source->sections[1];
-	if (keys_section_find(cfg_opt_name(option)) != KEYS_LIMITS) {
-		section = source_add(reading->source, keys_section_find(cfg_opt_name(option)),
-				     cfg_title(inner), line);
-	} else if (section->line != 0) {
-		problem_set(reading->problem, line,
-			    "limits stands here a second time (first at line %u)", section->line);
-		return -1;
-	} else {
-		section->line = line;
+	unsigned last = cfg_opt_size(option) - 1;
+	cfg_t *inner = cfg_opt_getnsec(option, last);
+	enum keys_section kind = keys_section_find(cfg_opt_name(option));
+	if (kind == KEYS_LIMITS) {
+		return take_limits(inner, number) ? 0 : -1;
 	}
-	if (section == NULL) {
-		problem_set(reading->problem, 0, "out of memory");
-		return -1;
-	}
-	return copy_values(inner, section, number) ? 0 : -1;
+	/* A title that it has seen it would put in the place of the first one. */
+	bool ok = take_titled(inner, kind, number);
+	return cfg_opt_rmnsec(option, last) == CFG_SUCCESS && ok ? 0 : -1;
 }
 
 static void list_keys(enum keys_section kind, cfg_opt_t options[KEYS_PER_SECTION + 1])
@@ -173,9 +186,7 @@ static cfg_t *create_parser(void)
 	list_keys(KEYS_TOP, options);
 	for (unsigned kind = KEYS_TOP + 1; kind < KEYS_SECTIONS; kind++) {
 		list_keys((enum keys_section)kind, sections[kind]);
-		cfg_flag_t flags = kind == KEYS_LIMITS
-					   ? CFGF_NONE
-					   : CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES;
+		cfg_flag_t flags = kind == KEYS_LIMITS ? CFGF_NONE : CFGF_TITLE | CFGF_MULTI;
 		options[count++] = (cfg_opt_t)CFG_SEC(keys_section_name((enum keys_section)kind),
 						      sections[kind], flags);
 	}

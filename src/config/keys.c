@@ -76,6 +76,10 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_POOL, "environment", KEYS_WORDS, NULL, POOL(environment)),
 
 	OTHER(KEYS_ROUTE, "pool", KEYS_CHOICE, NULL, ROUTE(pool)),
+	OTHER(KEYS_ROUTE, "exact", KEYS_FLAG, "false", ROUTE(exact)),
+	OTHER(KEYS_ROUTE, "subprotocol", KEYS_TEXT, NULL, ROUTE(subprotocol)),
+	OTHER(KEYS_ROUTE, "query", KEYS_WORDS, NULL, ROUTE(query)),
+	OTHER(KEYS_ROUTE, "headers", KEYS_WORDS, NULL, ROUTE(headers)),
 	OTHER(KEYS_ROUTE, "hash", KEYS_CHOICE, NULL, ROUTE(hash)),
 	OTHER(KEYS_ROUTE, "origins", KEYS_WORDS, NULL, ROUTE(origins)),
 	OTHER(KEYS_ROUTE, "listen", KEYS_CHOICES, NULL, ROUTE(listeners)),

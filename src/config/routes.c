@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * build_routes of build.h: titles into host and path, names into indices, then the order in
- * which routes are tried. Does not match requests: that is route/route.c. Called by build.c.
+ * which routes are tried. Conditions are conditions.c's; requests are matched by route/route.c.
+ * Called by build.c.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "admit/origin.h"
 #include "config/build.h"
+#include "config/conditions.h"
 #include "config/config.h"
 #include "config/problem.h"
 #include "config/source.h"
@@ -36,6 +39,12 @@ static unsigned line_of(const struct work *work, const char *key)
 
 static bool is_host(const char *host)
 {
+	if (strncmp(host, "*.", 2) == 0) {
+		host += 2;
+		if (host[0] == '[') {
+			return false;
+		}
+	}
 	size_t len = strlen(host);
 	if (host[0] == '[' && host[len - 1] == ']') {
 		char literal[INET6_ADDRSTRLEN];
@@ -52,20 +61,7 @@ static bool is_host(const char *host)
 			return false;
 		}
 	}
-	return true;
-}
-
-/* %7E in a route would never match: requests are compared with it written '~'. */
-static bool has_needless_percent(const char *path)
-{
-	for (const char *at = strchr(path, '%'); at != NULL; at = strchr(at + 1, '%')) {
-		char hex[] = {at[1], at[2], '\0'};
-		int c = (int)strtol(hex, NULL, 16);
-		if ((c < 0x80 && isalnum(c)) || (c != '\0' && strchr("-._~", c) != NULL)) {
-			return true;
-		}
-	}
-	return false;
+	return len > 0;
 }
 
 static bool check_path(struct work *work, const char *path)
@@ -78,20 +74,36 @@ static bool check_path(struct work *work, const char *path)
 				   "does not (no query, no spaces; others as %%XX)",
 				   title);
 	}
-	if (has_needless_percent(path)) {
+	if (values_has_needless_percent(path)) {
 		return problem_set(work->problem, line,
 				   "route \"%.80s\": letters, digits, '-', '.', '_' and '~' are "
 				   "written plain, not as %%XX",
 				   title);
 	}
 	size_t len = strlen(path);
-	if (len > 1 && path[len - 1] == '/') {
+	if (len > 1 && path[len - 1] == '/' && !work->route->exact) {
 		return problem_set(work->problem, line,
 				   "route \"%.80s\" ends with '/': leave it out; \"%.*s\" covers "
 				   "itself and all that is below it",
 				   title, len > 80 ? 80 : (int)len - 1, path);
 	}
 	return true;
+}
+
+/* The title; where it stands again with a number, so that logs can tell the routes apart. */
+static char *create_name(const struct work *work)
+{
+	const char *title = work->section->title;
+	char *name = NULL;
+	unsigned count = 1;
+	for (const struct config_route *route = work->config->routes; route < work->route;
+	     route++) {
+		count += strcmp(route->written->title, title) == 0;
+	}
+	if (count == 1) {
+		return strdup(title);
+	}
+	return asprintf(&name, "%s#%u", title, count) < 0 ? NULL : name; /* no title has a '#' */
 }
 
 static bool parse_title(struct work *work)
@@ -105,7 +117,8 @@ static bool parse_title(struct work *work)
 			"is all paths)",
 			title);
 	}
-	work->route->name = strdup(title);
+	work->route->written = work->section;
+	work->route->name = create_name(work);
 	work->route->path = strdup(slash);
 	work->route->host = slash > title ? strndup(title, (size_t)(slash - title)) : NULL;
 	if (work->route->name == NULL || work->route->path == NULL ||
@@ -118,8 +131,8 @@ static bool parse_title(struct work *work)
 	if (work->route->host != NULL && !is_host(work->route->host)) {
 		return problem_set(
 			work->problem, work->section->line,
-			"route \"%.80s\": \"%.80s\" is not a host (a name or an address, no "
-			"scheme, no port, no '*'); a path alone begins with '/'",
+			"route \"%.80s\": \"%.80s\" is not a host (a name, an address or "
+			"\"*.name\", no scheme, no port); a path alone begins with '/'",
 			title, work->route->host);
 	}
 	return check_path(work, slash);
@@ -231,28 +244,57 @@ static bool mark_listeners(struct work *work)
 	return ok;
 }
 
+static bool are_same(const struct config *config, const struct config_route *a,
+		     const struct config_route *b)
+{
+	bool same_host = a->host == NULL || b->host == NULL ? a->host == b->host
+							    : strcmp(a->host, b->host) == 0;
+	bool meet = false;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		meet = meet || (a->listeners[i] && b->listeners[i]);
+	}
+	return same_host && strcmp(a->path, b->path) == 0 && a->exact == b->exact && meet &&
+	       conditions_equal(a, b);
+}
+
 static bool check_unique(struct work *work)
 {
 	const struct config_route *route = work->route;
 	for (const struct config_route *other = work->config->routes; other < route; other++) {
-		bool same_host = route->host == NULL || other->host == NULL
-					 ? route->host == other->host
-					 : strcmp(route->host, other->host) == 0;
-		if (same_host && strcmp(route->path, other->path) == 0) {
+		if (are_same(work->config, route, other)) {
 			return problem_set(work->problem, work->section->line,
-					   "route \"%.80s\" is the same as route \"%.80s\"",
-					   work->section->title, other->name);
+					   "route \"%.80s\" fits the same requests as route "
+					   "\"%.80s\" at line %u: one must go, or say another "
+					   "host, path or condition",
+					   work->section->title, other->written->title,
+					   other->written->line);
 		}
 	}
 	return true;
 }
 
+/* Exact names, then wildcards, then any. */
+static unsigned host_rank(const struct config_route *route)
+{
+	return route->host == NULL ? 2 : route->host[0] == '*';
+}
+
 static bool goes_before(const struct config_route *a, const struct config_route *b)
 {
-	if ((a->host != NULL) != (b->host != NULL)) {
-		return a->host != NULL;
+	unsigned rank = host_rank(a);
+	if (rank != host_rank(b)) {
+		return rank < host_rank(b);
 	}
-	return strlen(a->path) > strlen(b->path);
+	if (rank == 1 && strlen(a->host) != strlen(b->host)) {
+		return strlen(a->host) > strlen(b->host);
+	}
+	if (a->exact != b->exact) {
+		return a->exact;
+	}
+	if (strlen(a->path) != strlen(b->path)) {
+		return strlen(a->path) > strlen(b->path);
+	}
+	return conditions_count(a) > conditions_count(b);
 }
 
 /* By insertion: few, and equals keep the order of the file. */

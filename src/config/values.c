@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
@@ -197,4 +198,16 @@ bool values_is_url_path(const char *text)
 		}
 	}
 	return true;
+}
+
+bool values_has_needless_percent(const char *text)
+{
+	for (const char *at = strchr(text, '%'); at != NULL; at = strchr(at + 1, '%')) {
+		char hex[] = {at[1], at[2], '\0'};
+		int c = (int)strtol(hex, NULL, 16);
+		if ((c < 0x80 && isalnum(c)) || (c != '\0' && strchr("-._~", c) != NULL)) {
+			return true;
+		}
+	}
+	return false;
 }

@@ -37,6 +37,10 @@ bool values_is_assignment(const char *text);
 /* A path of a URL as a request spells it: '/', then only what may stand there unencoded, or %XX. */
 bool values_is_url_path(const char *text);
 
+/* Does it hold a %XX that RFC 3986 (2.3) wants plain, as %7E for '~'? Every %XX must be valid. Such
+ * a text would never match: a request's is compared with them written plain. */
+bool values_has_needless_percent(const char *text);
+
 /* The shortest writing that values_duration and values_size read back: "90s", "1h", "64k". */
 enum { VALUES_TEXT_BYTES = 32 };
 const char *values_write_duration(uint64_t ms, char text[VALUES_TEXT_BYTES]);

@@ -1,48 +1,126 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which route a request takes. The table is in matching order when it comes (config sorts it), so
- * the first that fits is the answer. Compares paths by what they mean, never changes one: the
- * judge has refused dot segments and broken %XX before. conn.c asks; pools are its next question.
+ * the first that fits is the answer. Compares paths by what they mean, never changes one:
+ * request.c has refused dot segments and broken %XX before. judge.c asks.
  */
 #include "route/route.h"
 
+#include "admit/field_list.h"
 #include "admit/grammar.h"
+#include "admit/request.h"
 #include "config/config.h"
 
 /*
- * The next byte of a path as a number to compare: %41 is 'A' (RFC 3986, 6.2.2.2), %2f and %2F are
- * the same (6.2.2.1) but not '/'. Negative: not a byte of a path.
+ * The next byte of a path or query as a number to compare: %41 is 'A' (RFC 3986, 6.2.2.2), %2f and %2F are
+ * the same (6.2.2.1) but not '/'. Negative: no such byte.
  */
-static int take_unit(struct slice *path)
+static int take_unit(struct slice *text)
 {
 	bool encoded = false;
-	int byte = grammar_take_byte(path, GRAMMAR_VISIBLE, &encoded);
+	int byte = grammar_take_byte(text, GRAMMAR_VISIBLE, &encoded);
 	return !encoded || grammar_is((char)byte, GRAMMAR_UNRESERVED) ? byte : 256 + byte;
 }
 
-static bool path_matches(const struct config_route *route, struct slice path)
+/* Takes what equals prefix off the text; false: it begins otherwise, and is undefined then. */
+static bool take_prefix(struct slice *text, const char *prefix)
 {
-	struct slice wanted = slice_of(route->path);
-	if (wanted.len == 1) { /* "/", the only one with a slash at its end */
-		return true;
-	}
+	struct slice wanted = slice_of(prefix);
 	while (wanted.len > 0) {
 		int unit = take_unit(&wanted);
-		if (path.len == 0 || unit < 0 || unit != take_unit(&path)) {
+		if (text->len == 0 || unit < 0 || unit != take_unit(text)) {
 			return false;
 		}
 	}
-	return path.len == 0 || *path.at == '/';
+	return true;
+}
+
+static bool path_fits(const struct config_route *route, struct slice path)
+{
+	if (!route->exact &&
+	    route->path[1] == '\0') { /* "/", the only one with a slash at its end */
+		return true;
+	}
+	return take_prefix(&path, route->path) &&
+	       (path.len == 0 || (!route->exact && *path.at == '/'));
+}
+
+static bool host_fits(const char *host, struct slice name)
+{
+	if (host == NULL || host[0] != '*') {
+		return host == NULL || slice_equals_nocase(name, host);
+	}
+	struct slice suffix = slice_of(host + 1);
+	return name.len > suffix.len &&
+	       slice_same_nocase((struct slice){name.at + name.len - suffix.len, suffix.len},
+				 suffix);
+}
+
+/* A plain request negotiates none, whatever it says. */
+static bool offers(const struct request *request, const char *subprotocol)
+{
+	struct field_list list = field_list_of(request->head, "Sec-WebSocket-Protocol");
+	struct slice offered;
+	while (request->is_upgrade && field_list_next(&list, &offered)) {
+		if (slice_equals(offered, subprotocol)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool query_has(struct slice query, const char *wanted)
+{
+	bool any_value = strchr(wanted, '=') == NULL;
+	struct slice pair;
+	while (grammar_split(&query, '&', &pair)) {
+		if (take_prefix(&pair, wanted) &&
+		    (pair.len == 0 || (any_value && *pair.at == '='))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool head_has(const struct request *request, const char *wanted)
+{
+	const struct slice name = {wanted, strcspn(wanted, ":")};
+	const char *value = wanted[name.len] != '\0' ? wanted + name.len + strlen(": ") : NULL;
+	const struct head *head = request->head;
+	for (unsigned i = 0; i < head->field_count; i++) {
+		if (slice_same_nocase(head->fields[i].name, name) &&
+		    (value == NULL || slice_equals(head->fields[i].value, value))) {
+			return request_forwards(request, name);
+		}
+	}
+	return false;
+}
+
+static bool conditions_hold(const struct config_route *route, const struct request *request)
+{
+	if (route->subprotocol != NULL && !offers(request, route->subprotocol)) {
+		return false;
+	}
+	for (char **query = route->query; *query != NULL; query++) {
+		if (!query_has(request->query, *query)) {
+			return false;
+		}
+	}
+	for (char **header = route->headers; *header != NULL; header++) {
+		if (!head_has(request, *header)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 const struct config_route *route_find(const struct config *config, size_t listener,
-				      struct slice host_name, struct slice path)
+				      const struct request *request)
 {
 	for (size_t i = 0; i < config->route_count; i++) {
 		const struct config_route *route = &config->routes[i];
-		if (route->listeners[listener] &&
-		    (route->host == NULL || slice_equals_nocase(host_name, route->host)) &&
-		    path_matches(route, path)) {
+		if (route->listeners[listener] && host_fits(route->host, request->host_name) &&
+		    path_fits(route, request->path) && conditions_hold(route, request)) {
 			return route;
 		}
 	}

@@ -1,22 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * (listener, host, path) -> route. Pure; the order of the configuration's table decides.
+ * (listener, request) -> route. Pure; the order of the configuration's table decides.
  */
 #ifndef BATON_ROUTE_H
 #define BATON_ROUTE_H
 
-#include "slice.h"
+#include <stddef.h>
 
 struct config;
 struct config_route;
+struct request;
 
 /*
- * The first route of the table that is on this listener, whose host (if it has one) equals
- * host_name without case, and whose path is path itself or a prefix of it that ends at a
- * slash: "/chat" matches "/chat" and "/chat/x", never "/chatter". Percent-encoded unreserved
- * characters in path equal the plain ones (RFC 3986, 6.2.2.2). NULL: no route, 404.
+ * The first route of the table that is on this listener and whose host, path and conditions all
+ * fit; NULL: no route, 404.
+ *
+ * Host: none fits every request; "example.org" that name without case; "*.example.org" every name
+ * with something before ".example.org".
+ * Path: itself, or (not if exact) a prefix that ends at a slash: "/chat" fits "/chat" and
+ * "/chat/x", never "/chatter".
+ * Subprotocol: the client offers it, in an upgrade; case counts (RFC 6455, 4.1).
+ * Query: a pair "KEY=VALUE" stands there, or a KEY, with any value or none.
+ * Headers: a line of that name (without case) has just this value (case counts), or any. A field
+ * that a child would not see (request_forwards) counts as absent.
+ *
+ * Percent-encoded unreserved characters in path and query equal the plain ones (RFC 3986, 6.2.2.2);
+ * nothing else is decoded.
  */
 const struct config_route *route_find(const struct config *, size_t listener,
-				      struct slice host_name, struct slice path);
+				      const struct request *);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "config/config.h"
 #include "config/keys.h"
+#include "config/source.h"
 #include "config/values.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -42,9 +43,19 @@
 #define BAD_NAME                                                             \
 	" a name is 1 to 64 letters, digits, '_', '.', '-', without '-' in " \
 	"front"
-#define NOT_A_HOST                                                      \
-	" is not a host (a name or an address, no scheme, no port, no " \
-	"'*'); a path alone begins with '/'"
+#define NOT_A_HOST                                                                \
+	" is not a host (a name, an address or \"*.name\", no scheme, no port); " \
+	"a path alone begins with '/'"
+#define SAME_ROUTE(title, line)                                                 \
+	" fits the same requests as route \"" title "\" at line " line ": one " \
+	"must go, or say another host, path or condition"
+#define NOT_A_PAIR                                                       \
+	" is neither KEY nor KEY=VALUE as in a URL (no '&', no '#', no " \
+	"spaces; others as %XX)"
+#define NOT_A_HEADER " is neither \"Name\" nor \"Name: value\""
+#define WITHHELD                                                         \
+	" cannot be relied on: a client's own field of that name never " \
+	"reaches a child"
 #define NOT_WHOLE "digits alone, no zero in front)"
 #define NOT_A_DURATION                                                      \
 	" is not a duration: a whole number and its unit, as in \"50ms\", " \
@@ -164,7 +175,7 @@ static void test_config_refuses_what_stands_twice(void **state)
 		{POOL "\n" POOL, "3: pool \"chat\" stands here a second time (first at line 1)"},
 		{LISTEN LISTEN,
 		 "2: listen \"127.0.0.1:0\" stands here a second time (first at line 1)"},
-		{ROUTE ROUTE, "2: route \"/\" stands here a second time (first at line 1)"},
+		{LISTEN POOL ROUTE ROUTE, "4: route \"/\"" SAME_ROUTE("/", "3")},
 		{"listen \"127.0.0.1:80\" {}\nlisten '127.0.0.1:80' {}",
 		 "2: listen \"127.0.0.1:80\" stands here a second time (first at line 1)"},
 		{"listen \"*:80\" {}\nlisten \"0.0.0.0:80\" {}",
@@ -174,7 +185,7 @@ static void test_config_refuses_what_stands_twice(void **state)
 		{"control = \"/s\"\nlisten \"unix:/s\" {}",
 		 "2: listen \"unix:/s\": this is the path of the control socket"},
 		{LISTEN POOL "route \"a.b/x\" { pool = chat }\nroute \"A.b/x\" { pool = chat }",
-		 "4: route \"A.b/x\" is the same as route \"a.b/x\""},
+		 "4: route \"A.b/x\"" SAME_ROUTE("a.b/x", "3")},
 		{"pool \"a\" { command = {x}\n environment = {\"A=1\", \"A=2\"} }",
 		 "2: pool \"a\": environment sets A twice"},
 	};
@@ -332,8 +343,14 @@ static void test_config_refuses_bad_routes(void **state)
 		 "plain, not as %XX"},
 		{LISTEN POOL "route \"a.b:80/x\" { pool = \"chat\" }",
 		 "3: route \"a.b:80/x\": \"a.b:80\"" NOT_A_HOST},
-		{LISTEN POOL "route \"*.b/x\" { pool = \"chat\" }",
-		 "3: route \"*.b/x\": \"*.b\"" NOT_A_HOST},
+		{LISTEN POOL "route \"*/x\" { pool = \"chat\" }",
+		 "3: route \"*/x\": \"*\"" NOT_A_HOST},
+		{LISTEN POOL "route \"*./x\" { pool = \"chat\" }",
+		 "3: route \"*./x\": \"*.\"" NOT_A_HOST},
+		{LISTEN POOL "route \"a.*.b/x\" { pool = \"chat\" }",
+		 "3: route \"a.*.b/x\": \"a.*.b\"" NOT_A_HOST},
+		{LISTEN POOL "route \"*.[::1]/x\" { pool = \"chat\" }",
+		 "3: route \"*.[::1]/x\": \"*.[::1]\"" NOT_A_HOST},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n hash = \"room\" }",
 		 "4: route \"/\": hash = \"room\" is none of "
 		 "\"ip\", \"path\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\""},
@@ -353,6 +370,96 @@ static void test_config_refuses_bad_routes(void **state)
 		 "4: route \"/\": http = \"TRUE\" is neither true nor false"},
 	};
 	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_bad_conditions(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *key, *why;
+	} rows[] = {
+		{"subprotocol = \"\"", "subprotocol is empty: leave it out or fill it in"},
+		{"subprotocol = \"a, b\"",
+		 "subprotocol: \"a, b\" is not the name of one: letters, digits and "
+		 "!#$%&'*+-.^_`|~"},
+		{"query = {\"\"}", "query: \"\"" NOT_A_PAIR},
+		{"query = {\"=2\"}", "query: \"=2\"" NOT_A_PAIR},
+		{"query = {\"a\", \"a=1&b\"}", "query: \"a=1&b\"" NOT_A_PAIR},
+		{"query = {\"a=b c\"}", "query: \"a=b c\"" NOT_A_PAIR},
+		{"query = {\"a#\"}", "query: \"a#\"" NOT_A_PAIR},
+		{"query = {\"a=%2\"}", "query: \"a=%2\"" NOT_A_PAIR},
+		{"query = {\"a=%41\"}", "query: \"a=%41\" has a letter, digit, '-', '.', '_' or "
+					"'~' as %XX: write it plain"},
+		{"query = {\"a\", \"b\", \"a\"}", "query: \"a\" stands there twice"},
+		{"headers = {\"\"}", "headers: \"\"" NOT_A_HEADER},
+		{"headers = {\"X A\"}", "headers: \"X A\"" NOT_A_HEADER},
+		{"headers = {\": a\"}", "headers: \": a\"" NOT_A_HEADER},
+		{"headers = {\"X:a\"}", "headers: \"X:a\"" NOT_A_HEADER},
+		{"headers = {\"X:\"}", "headers: \"X:\"" NOT_A_HEADER},
+		{"headers = {\"X: \"}", "headers: \"X: \"" NOT_A_HEADER},
+		{"headers = {\"X:  a\"}", "headers: \"X:  a\"" NOT_A_HEADER},
+		{"headers = {\"X: a \"}", "headers: \"X: a \"" NOT_A_HEADER},
+		{"headers = {\"X: a\\nb\"}", "headers: \"X: a?b\"" NOT_A_HEADER},
+		{"headers = {\"X: a\", \"x: a\"}", "headers: \"x: a\" stands there twice"},
+		{"headers = {\"X-Forwarded-For: 10.0.0.1\"}",
+		 "headers: \"X-Forwarded-For: 10.0.0.1\"" WITHHELD},
+		{"headers = {\"X_Forwarded-Host\"}", "headers: \"X_Forwarded-Host\"" WITHHELD},
+		{"headers = {\"Forwarded\"}", "headers: \"Forwarded\"" WITHHELD},
+		{"headers = {\"X-Real-IP\"}", "headers: \"X-Real-IP\"" WITHHELD},
+		{"headers = {\"Host: a\"}", "headers: \"Host: a\"" WITHHELD},
+		{"headers = {\"TE\"}", "headers: \"TE\"" WITHHELD},
+	};
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char text[256], error[CONFIG_ERROR_BYTES];
+		snprintf(text, sizeof(text), "%s%sroute \"/\" { pool = chat\n%s }", LISTEN, POOL,
+			 rows[i].key);
+		snprintf(error, sizeof(error), "4: route \"/\": %s", rows[i].why);
+		const struct row row = {text, error};
+		check_refused(&row, 1);
+	}
+}
+
+static void test_config_refuses_routes_that_fit_the_same_requests(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *first, *second;
+		bool is_refused;
+	} rows[] = {
+		{"", "", true},
+		{"exact = true", "exact = true", true},
+		{"exact = true", "", false},
+		{"subprotocol = a", "subprotocol = a", true},
+		{"subprotocol = a", "subprotocol = A", false},
+		{"subprotocol = a", "", false},
+		{"query = {\"a\", \"b=1\"}", "query = {\"b=1\", \"a\"}", true},
+		{"query = {\"a\"}", "query = {\"a=\"}", false},
+		{"query = {\"a\"}", "query = {\"a\", \"b\"}", false},
+		{"query = {\"a\", \"b\"}", "query = {\"a\"}", false},
+		{"query = {}", "", true},
+		{"headers = {\"X-A: v\"}", "headers = {\"x-a: v\"}", true},
+		{"headers = {\"X-A: v\"}", "headers = {\"X-A: V\"}", false},
+		{"headers = {\"X-A\"}", "query = {\"X-A\"}", false},
+		{"hash = ip", "hash = path", true},
+		{"listen = {\"127.0.0.1:0\"}", "listen = {\"127.0.0.1:1\"}", false},
+		{"listen = {\"127.0.0.1:0\"}", "", true},
+	};
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char text[512], error[CONFIG_ERROR_BYTES];
+		snprintf(text, sizeof(text),
+			 "listen \"127.0.0.1:1\" {}" LISTEN POOL
+			 "route \"/\" { pool = chat %s }\nroute \"/\" { pool = chat %s }\n",
+			 rows[i].first, rows[i].second);
+		struct config *config = config_parse("f", text, error);
+		if ((config == NULL) != rows[i].is_refused) {
+			print_error("row %zu: %s: %s\n", i, text, error);
+		}
+		assert_int_equal(config == NULL, rows[i].is_refused);
+		if (rows[i].is_refused) {
+			assert_string_equal(error, "f:4: route \"/\"" SAME_ROUTE("/", "3"));
+		}
+		config_destroy(config);
+	}
 }
 
 static void test_config_replaces_variables_and_refuses_unset_ones(void **state)
@@ -438,6 +545,11 @@ static void test_config_gives_defaults(void **state)
 	assert_int_equal(route->origin_count, 0);
 	assert_null(route->origins[0]);
 	assert_false(route->http);
+	assert_false(route->exact);
+	assert_null(route->subprotocol);
+	assert_null(route->query[0]);
+	assert_null(route->headers[0]);
+	assert_int_equal(route->written->line, 3);
 	assert_true(route->listeners[0]);
 	config_destroy(config);
 }
@@ -462,7 +574,8 @@ static void test_config_reads_what_is_written(void **state)
 		      "  group = root environment = {\"A=b\", \"C=\"} }\n"
 		      "route \"Example.ORG/chat\" { pool = b hash = \"query:room\"\n"
 		      "  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"}\n"
-		      "  http = true }\n");
+		      "  http = true exact = true subprotocol = \"a.1\"\n"
+		      "  query = {\"v=2\"} headers = {\"X-Tenant: A\", \"B\"} }\n");
 	assert_string_equal(config->control, "/run/c.sock");
 	assert_int_equal(config->max_connections, 7);
 	assert_int_equal(config->head_timeout_ms, 60000);
@@ -502,6 +615,11 @@ static void test_config_reads_what_is_written(void **state)
 	assert_int_equal(route->origin_count, 2);
 	assert_string_equal(route->origins[1], "*");
 	assert_true(route->http);
+	assert_true(route->exact);
+	assert_string_equal(route->subprotocol, "a.1");
+	assert_string_equal(route->query[0], "v=2");
+	assert_string_equal(route->headers[0], "x-tenant: A");
+	assert_string_equal(route->headers[1], "b");
 	assert_false(route->listeners[0]);
 	assert_true(route->listeners[1]);
 	config_destroy(config);
@@ -510,13 +628,20 @@ static void test_config_reads_what_is_written(void **state)
 static void test_config_sorts_routes_in_matching_order(void **state)
 {
 	(void)state;
-	static const char *const expected[] = {"a/long",  "b/long", "b/x",   "a/",
-					       "/chat/x", "/chat",  "/file", "/"};
+	static const char *const expected[] = {
+		"a/long", "b/long",  "b/x",     "a/",      "*.long.b/", "*.b/x", "*.a/", "/chat#3",
+		"/",      "/chat/x", "/chat#2", "/chat#4", "/chat",     "/file", "/#2"};
 	struct config *config = parse(
-		LISTEN POOL "route \"/\" { pool = chat } route \"/chat\" { pool = chat }\n"
+		LISTEN POOL "route \"/\" { pool = chat exact = true }\n"
+			    "route \"/chat\" { pool = chat } route \"*.a/\" { pool = chat }\n"
 			    "route \"a/long\" { pool = chat } route \"b/x\" { pool = chat }\n"
 			    "route \"/chat/x\" { pool = chat } route \"a/\" { pool = chat }\n"
-			    "route \"b/long\" { pool = chat } route \"/file\" { pool = chat }\n");
+			    "route \"b/long\" { pool = chat } route \"/file\" { pool = chat }\n"
+			    "route \"/chat\" { pool = chat query = {\"a\", \"b\"} }\n"
+			    "route \"*.long.b/\" { pool = chat } route \"*.b/x\" { pool = chat }\n"
+			    "route \"/chat\" { pool = chat exact = true }\n"
+			    "route \"/chat\" { pool = chat subprotocol = a }\n"
+			    "route \"/\" { pool = chat }\n");
 	assert_int_equal(config->route_count, LENGTH(expected));
 	for (size_t i = 0; i < LENGTH(expected); i++) {
 		assert_string_equal(config->routes[i].name, expected[i]);
@@ -718,7 +843,7 @@ static void test_config_documentation_examples_are_valid(void **state)
 		char *end = strstr(at, "\n```\n");
 		assert_non_null(end);
 		*end = '\0';
-		if (strncmp(at, "baton.conf:", 11) != 0) { /* the one that shows messages */
+		if (strncmp(at, "baton.conf:", 11) != 0 && *at != '$') { /* messages, a command */
 			config_destroy(parse(at));
 			examples++;
 		}
@@ -740,6 +865,8 @@ int main(void)
 		cmocka_unit_test(test_config_refuses_bad_listeners),
 		cmocka_unit_test(test_config_refuses_bad_pools),
 		cmocka_unit_test(test_config_refuses_bad_routes),
+		cmocka_unit_test(test_config_refuses_bad_conditions),
+		cmocka_unit_test(test_config_refuses_routes_that_fit_the_same_requests),
 		cmocka_unit_test(test_config_replaces_variables_and_refuses_unset_ones),
 		cmocka_unit_test(test_config_gives_defaults),
 		cmocka_unit_test(test_config_reads_what_is_written),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of route/route.c, on a configuration built by hand. */
+/*
+ * Tests of route/route.c and of the order that config/routes.c gives it: a configuration as people
+ * write it, whole request heads, and the name of the route that each gets.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,130 +10,334 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <string.h>
+
+#include "admit/request.h"
 #include "config/config.h"
 #include "route/route.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof(array)[0])
 
-static bool both[] = {true, true};
-static bool second_only[] = {false, true};
-
-/* In matching order, as config gives them. */
-static struct config_route routes[] = {
-	{.name = "example.org/chat", .host = "example.org", .path = "/chat", .listeners = both},
-	{.name = "[::1]/", .host = "[::1]", .path = "/", .listeners = both},
-	{.name = "/a b", .path = "/a%20b", .listeners = both},
-	{.name = "/100%", .path = "/100%", .listeners = both},
-	{.name = "/chat/deep", .path = "/chat/deep", .listeners = both},
-	{.name = "/admin", .path = "/admin", .listeners = second_only},
-	{.name = "/chat", .path = "/chat", .listeners = both},
-};
-static const struct config config = {.routes = routes, .route_count = ARRAY_SIZE(routes)};
+#define START                         \
+	"listen \"127.0.0.1:1\" {}\n" \
+	"listen \"127.0.0.1:2\" {}\n" \
+	"pool p { command = {c} }\n"  \
+	"pool q { command = {c} }\n"
 
 struct row {
-	const char *rfc;
-	size_t listener;
-	const char *host, *path, *name; /* NULL: no route */
+	const char *host, *target;
+	const char *fields; /* more of them, each with its CRLF */
+	const char *name;   /* NULL: no route */
 };
 
-static const struct row found[] = {
-	{"3986 3.3", 0, "a", "/chat", "/chat"},
-	{"3986 3.3", 0, "a", "/chat/", "/chat"},
-	{"3986 3.3", 0, "a", "/chat/x/y", "/chat"},
-	{"3986 3.3", 0, "a", "/chat//", "/chat"},
-	{"3986 3.3", 0, "a", "/chat/deep", "/chat/deep"},
-	{"3986 3.3", 0, "a", "/chat/deeper", "/chat"},
-	{"3986 3.2.2", 0, "example.org", "/chat", "example.org/chat"},
-	{"3986 3.2.2", 0, "EXAMPLE.Org", "/chat/deep", "example.org/chat"},
-	{"3986 3.2.2", 0, "www.example.org", "/chat", "/chat"},
-	{"3986 3.2.2", 0, "[::1]", "/anything", "[::1]/"},
-	{"3986 3.2.2", 0, "[::1]", "/", "[::1]/"},
-	{"3986 6.2.2.2", 0, "a", "/%63h%61t", "/chat"},
-	{"3986 6.2.2.2", 0, "a", "/ch%61t/x", "/chat"},
-	{"3986 2.1", 0, "a", "/a%20b", "/a b"},
-	{"3986 3.3", 1, "a", "/admin", "/admin"},
-	{"3986 3.3", 1, "a", "/chat", "/chat"},
-};
-
-static const struct row not_found[] = {
-	{"3986 3.3", 0, "a", "/", NULL},
-	{"3986 3.3", 0, "a", "/cha", NULL},
-	{"3986 3.3", 0, "a", "/chatter", NULL},
-	{"3986 3.3", 0, "a", "/chat.", NULL},
-	{"3986 3.3", 0, "a", "//chat", NULL},
-	{"3986 6.2.2.1", 0, "a", "/Chat", NULL},
-	{"3986 6.2.2.2", 0, "a", "/chat%2fx", NULL},
-	{"3986 6.2.2.2", 0, "a", "%2fchat", NULL},
-	{"3986 2.2", 0, "a", "/chat;x", NULL},
-	{"3986 2.1", 0, "a", "/a+b", NULL},
-	{"3986 2.1", 0, "a", "/100%", NULL},
-	{"3986 2.1", 0, "a", "/100%25", NULL},
-	{"3986 3.3", 0, "a", "/admin", NULL},
-	{"3986 3.3", 0, "a", "", NULL},
-};
-
-static void check_rows(const struct row *rows, size_t count)
+static struct config *parse(const char *text)
 {
+	char error[CONFIG_ERROR_BYTES];
+	struct config *config = config_parse("f", text, error);
+	if (config == NULL) {
+		print_error("%s\n", error);
+	}
+	assert_non_null(config);
+	return config;
+}
+
+static const char *find(const struct config *config, size_t listener, const struct row *row,
+			bool is_upgrade)
+{
+	static struct head head;
+	static char text[4096];
+	struct request request;
+	enum refusal refusal = REFUSAL_NONE;
+	int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\n%s%s\r\n",
+			   row->target, row->host, row->fields,
+			   is_upgrade ? "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+					"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+					"Sec-WebSocket-Version: 13\r\n"
+				      : "");
+	assert_in_range(len, 1, sizeof text - 1);
+	if (head_parse(text, (size_t)len, sizeof text, &head, &refusal) == HEAD_OK) {
+		refusal = request_judge(&head, &request);
+	}
+	if (refusal != REFUSAL_NONE) {
+		return refusal_name(refusal);
+	}
+	const struct config_route *route = route_find(config, listener, &request);
+	return route != NULL ? route->name : "none";
+}
+
+static void check(const char *text, size_t listener, bool is_upgrade, const struct row *rows,
+		  size_t count)
+{
+	struct config *config = parse(text);
 	for (size_t i = 0; i < count; i++) {
-		const struct config_route *route = route_find(
-			&config, rows[i].listener, slice_of(rows[i].host), slice_of(rows[i].path));
-		const char *name = route == NULL ? "none" : route->name;
-		const char *wanted = rows[i].name == NULL ? "none" : rows[i].name;
+		const char *name = find(config, listener, &rows[i], is_upgrade);
+		const char *wanted = rows[i].name != NULL ? rows[i].name : "none";
 		if (strcmp(name, wanted) != 0) {
-			print_error("row %zu (RFC %s): %s%s\n", i, rows[i].rfc, rows[i].host,
-				    rows[i].path);
+			print_error("row %zu: %s%s %s\n", i, rows[i].host, rows[i].target,
+				    rows[i].fields);
 		}
 		assert_string_equal(name, wanted);
 	}
+	config_destroy(config);
 }
 
-static void test_route_is_the_first_of_the_table_that_fits(void **state)
+static void test_route_is_that_of_the_longest_path_that_fits(void **state)
 {
 	(void)state;
-	check_rows(found, ARRAY_SIZE(found));
+	static const char text[] = START "route \"/chat\" { pool = p }\n"
+					 "route \"/chat/deep\" { pool = p }\n"
+					 "route \"/a%20b\" { pool = p }\n"
+					 "route \"/~x%2Fy\" { pool = p }\n";
+	static const struct row rows[] = {
+		{"a", "/chat", "", "/chat"},
+		{"a", "/chat/", "", "/chat"},
+		{"a", "/chat?x", "", "/chat"},
+		{"a", "/chat/x/y", "", "/chat"},
+		{"a", "/chat//", "", "/chat"},
+		{"a", "http://a/chat", "", "/chat"},
+		{"a", "/chat/deep", "", "/chat/deep"},
+		{"a", "/chat/deep/er", "", "/chat/deep"},
+		{"a", "/chat/deeper", "", "/chat"},
+		{"a", "/%63h%61t", "", "/chat"}, /* RFC 3986, 6.2.2.2 */
+		{"a", "/ch%61t/x", "", "/chat"},
+		{"a", "/a%20b", "", "/a%20b"},
+		{"a", "/%7Ex%2fy", "", "/~x%2Fy"}, /* 6.2.2.1 */
+		{"a", "/~x/y", "", NULL},
+		{"a", "/", "", NULL},
+		{"a", "/cha", "", NULL},
+		{"a", "/chatter", "", NULL},
+		{"a", "/chat.", "", NULL},
+		{"a", "/chat;x", "", NULL},
+		{"a", "//chat", "", NULL},
+		{"a", "/Chat", "", NULL},
+		{"a", "/chat%2fx", "", NULL},
+		{"a", "/a+b", "", NULL},
+	};
+	check(text, 0, true, rows, ARRAY_SIZE(rows));
 }
 
-static void test_route_does_not_match_half_a_word_or_another_listener(void **state)
+static void test_route_that_is_exact_takes_its_path_alone(void **state)
 {
 	(void)state;
-	check_rows(not_found, ARRAY_SIZE(not_found));
+	static const char text[] = START "route \"/\" { pool = p  exact = true }\n"
+					 "route \"/chat/long\" { pool = p }\n"
+					 "route \"/chat\" { pool = q }\n"
+					 "route \"/chat\" { pool = p  exact = true }\n"
+					 "route \"/chat/\" { pool = p  exact = true }\n";
+	static const struct row rows[] = {
+		{"a", "/", "", "/"},
+		{"a", "/?q", "", "/"},
+		{"a", "ws://a", "", "/"},
+		{"a", "//", "", NULL},
+		{"a", "/x", "", NULL},
+		{"a", "/chat", "", "/chat#2"},
+		{"a", "/ch%61t?x", "", "/chat#2"},
+		{"a", "/chat/", "", "/chat/"},
+		{"a", "/chat/x", "", "/chat"},
+		{"a", "/chat/long", "", "/chat/long"},
+	};
+	check(text, 0, true, rows, ARRAY_SIZE(rows));
 }
 
-static void test_route_of_the_root_matches_every_path(void **state)
+static void test_route_with_a_host_goes_before_wildcards_and_these_before_all_hosts(void **state)
 {
 	(void)state;
-	struct config_route root = {.name = "/", .path = "/", .listeners = both};
-	const struct config only_root = {.routes = &root, .route_count = 1};
-	static const char *const paths[] = {"/", "/a", "//", "/%2e%20"};
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		assert_ptr_equal(route_find(&only_root, 0, slice_of("a"), slice_of(paths[i])),
-				 &root);
-	}
+	static const char text[] = START "route \"/\" { pool = p }\n"
+					 "route \"/deep/path\" { pool = p }\n"
+					 "route \"*.example.org/deep\" { pool = p }\n"
+					 "route \"*.eu.Example.org/\" { pool = p }\n"
+					 "route \"www.example.org/\" { pool = p }\n"
+					 "route \"[::1]/\" { pool = p }\n"
+					 "route \"10.0.0.1/\" { pool = p }\n";
+	static const struct row rows[] = {
+		{"www.example.org", "/deep", "", "www.example.org/"},
+		{"WWW.Example.ORG", "/", "", "www.example.org/"},
+		{"www.example.org:8080", "/", "", "www.example.org/"},
+		{"api.example.org", "/deep", "", "*.example.org/deep"},
+		{"API.EXAMPLE.ORG:1", "/deep/path", "", "*.example.org/deep"},
+		{"a.b.example.org", "/deep", "", "*.example.org/deep"},
+		{"a.eu.example.org", "/deep", "", "*.eu.Example.org/"},
+		{"a.b.eu.example.org", "/x", "", "*.eu.Example.org/"},
+		{"eu.example.org", "/deep", "", "*.example.org/deep"},
+		{"api.example.org", "/other", "", "/"},
+		{"example.org", "/deep", "", "/"},
+		{".example.org", "/deep", "", "/"},
+		{"badexample.org", "/deep", "", "/"},
+		{"example.org.evil", "/deep/path", "", "/deep/path"},
+		{"www.example.org.", "/deep", "", "/"},
+		{"[::1]", "/any", "", "[::1]/"},
+		{"[::1]:80", "/", "", "[::1]/"},
+		{"[0::1]", "/", "", "/"},
+		{"10.0.0.1", "/", "", "10.0.0.1/"},
+	};
+	check(text, 0, true, rows, ARRAY_SIZE(rows));
 }
 
-static void test_route_percent_spellings_of_the_table_are_equal_too(void **state)
+static void test_route_with_a_subprotocol_wants_it_offered(void **state)
 {
 	(void)state;
-	struct config_route route = {.name = "x", .path = "/%7ea%2Fb", .listeners = both};
-	const struct config one = {.routes = &route, .route_count = 1};
-	assert_ptr_equal(route_find(&one, 0, slice_of("a"), slice_of("/~a%2fb")), &route);
-	assert_null(route_find(&one, 0, slice_of("a"), slice_of("/~a/b")));
+	static const char text[] = START "route \"/\" { pool = p }\n"
+					 "route \"/\" { pool = p  subprotocol = \"chat.v1\" }\n"
+					 "route \"/\" { pool = p  subprotocol = \"chat.v2\" }\n";
+	static const struct row rows[] = {
+		{"a", "/", "", "/"},
+		{"a", "/", "Sec-WebSocket-Protocol: chat.v2\r\n", "/#3"},
+		{"a", "/", "Sec-WebSocket-Protocol: x, chat.v2\r\n", "/#3"},
+		{"a", "/", "sec-websocket-protocol: x\r\nSec-WebSocket-Protocol: chat.v2\r\n",
+		 "/#3"},
+		{"a", "/", "Sec-WebSocket-Protocol: chat.v2, chat.v1\r\n", "/#2"},
+		{"a", "/", "Sec-WebSocket-Protocol: chat.V2\r\n", "/"},
+		{"a", "/", "Sec-WebSocket-Protocol: chat.v22\r\n", "/"},
+		{"a", "/", "Sec-WebSocket-Protocol: chat\r\n", "/"},
+		{"a", "/", "X-Protocol: chat.v2\r\n", "/"},
+	};
+	check(text, 0, true, rows, ARRAY_SIZE(rows));
+	static const struct row plain[] = {
+		{"a", "/", "Sec-WebSocket-Protocol: chat.v2\r\n", "/"},
+	};
+	check(text, 0, false, plain, ARRAY_SIZE(plain));
+}
+
+static void test_route_with_a_query_wants_key_or_pair(void **state)
+{
+	(void)state;
+	static const char text[] = START "route \"/\" { pool = p  query = {\"v=2\"} }\n"
+					 "route \"/\" { pool = p  query = {\"debug\"} }\n"
+					 "route \"/\" { pool = p  query = {\"v=2\", \"debug\"} }\n"
+					 "route \"/\" { pool = p  query = {\"n=a%20b%2F\"} }\n"
+					 "route \"/\" { pool = p  query = {\"empty=\"} }\n";
+	static const struct row rows[] = {
+		{"a", "/?v=2", "", "/"},
+		{"a", "/?a=1&v=2&b", "", "/"},
+		{"a", "/?v=1&v=2", "", "/"},
+		{"a", "/?%76=%32", "", "/"},
+		{"a", "/?debug", "", "/#2"},
+		{"a", "/?debug=", "", "/#2"},
+		{"a", "/?debug=no", "", "/#2"},
+		{"a", "/x?v=3&debug", "", "/#2"},
+		{"a", "/?debug=1&v=2", "", "/#3"},
+		{"a", "/?n=a%20b%2f", "", "/#4"},
+		{"a", "/?empty=", "", "/#5"},
+		{"a", "/", "", NULL},
+		{"a", "/?", "", NULL},
+		{"a", "/?v", "", NULL},
+		{"a", "/?v=", "", NULL},
+		{"a", "/?v=22", "", NULL},
+		{"a", "/?vv=2", "", NULL},
+		{"a", "/?v=2=3", "", NULL},
+		{"a", "/?V=2", "", NULL},
+		{"a", "/?v%3D2", "", NULL},
+		{"a", "/?x=v=2", "", NULL},
+		{"a", "/?debugger", "", NULL},
+		{"a", "/?n=a+b%2F", "", NULL},
+		{"a", "/?n=a%20b/", "", NULL},
+		{"a", "/?empty", "", NULL},
+		{"a", "/?empty=1", "", NULL},
+	};
+	check(text, 0, true, rows, ARRAY_SIZE(rows));
+}
+
+static void test_route_with_headers_wants_name_or_value_that_a_child_sees(void **state)
+{
+	(void)state;
+	static const char text[] =
+		START "route \"/\" { pool = p  headers = {\"X-Tenant: a B\"} }\n"
+		      "route \"/\" { pool = p  headers = {\"X-Beta\"} }\n"
+		      "route \"/\" { pool = p  headers = {\"x-beta\", \"X-Tenant: a B\"} }\n";
+	static const struct row rows[] = {
+		{"a", "/", "X-Tenant: a B\r\n", "/"},
+		{"a", "/", "x-tenant:\t a B \t\r\n", "/"},
+		{"a", "/", "X-Tenant: b\r\nX-Tenant: a B\r\n", "/"},
+		{"a", "/", "X-Beta:\r\n", "/#2"},
+		{"a", "/", "X-BETA: anything\r\n", "/#2"},
+		{"a", "/", "X-Beta: 0\r\nX-Tenant: a B\r\n", "/#3"},
+		{"a", "/", "", NULL},
+		{"a", "/", "X-Tenant: a b\r\n", NULL},
+		{"a", "/", "X-Tenant: a\r\n", NULL},
+		{"a", "/", "X-Tenant: a B, c\r\n", NULL},
+		{"a", "/", "X_Tenant: a B\r\n", NULL},
+		{"a", "/", "X-Tenants: a B\r\n", NULL},
+		{"a", "/", "X-Other: X-Beta\r\n", NULL},
+		/* Named by Connection it is for one hop: the child's head is without it. */
+		{"a", "/", "X-Tenant: a B\r\nConnection: x-tenant\r\n", NULL},
+	};
+	check(text, 0, true, rows, ARRAY_SIZE(rows));
+	static const char handshake[] =
+		START "route \"/\" { pool = p  headers = {\"Sec-WebSocket-Foo\"} }";
+	static const struct row row = {"a", "/", "Sec-WebSocket-Foo: 1\r\n", "/"};
+	static const struct row plain = {"a", "/", "Sec-WebSocket-Foo: 1\r\n", NULL};
+	check(handshake, 0, true, &row, 1);
+	check(handshake, 0, false, &plain, 1);
+}
+
+static void test_route_with_more_conditions_is_tried_first_then_the_files_order(void **state)
+{
+	(void)state;
+	static const char text[] = START
+		"route \"/a\" { pool = p }\n"
+		"route \"/a\" { pool = p  query = {\"x\"} }\n"
+		"route \"/a\" { pool = p  headers = {\"X\"} }\n"
+		"route \"/a\" { pool = p  headers = {\"X\"}  query = {\"x\"} subprotocol = x }\n"
+		"route \"/a/b\" { pool = p  query = {\"never\"} }\n"
+		"route \"h/a\" { pool = p  query = {\"x\", \"y\"} }\n"
+		"route \"*.h/a\" { pool = p  query = {\"x\", \"y\"} }\n";
+	static const struct row rows[] = {
+		{"o", "/a", "", "/a"},
+		{"o", "/a?x", "", "/a#2"},
+		{"o", "/a", "X: 1\r\n", "/a#3"},
+		{"o", "/a?x", "X: 1\r\n", "/a#2"},
+		{"o", "/a?x", "X: 1\r\nSec-WebSocket-Protocol: x\r\n", "/a#4"},
+		{"o", "/a/b", "", "/a"}, /* passed over for the next that fits */
+		{"o", "/a/b?never", "", "/a/b"},
+		{"h", "/a?y&x", "", "h/a"},
+		{"h", "/a?x", "", "/a#2"},
+		{"i.h", "/a?x&y", "", "*.h/a"},
+		{"i.h", "/a?y", "", "/a"},
+	};
+	check(text, 0, true, rows, ARRAY_SIZE(rows));
+}
+
+static void test_route_is_found_at_its_listeners_only(void **state)
+{
+	(void)state;
+	static const char text[] =
+		START "route \"/admin\" { pool = p  listen = {\"127.0.0.1:2\"} }\n"
+		      "route \"/x\" { pool = p  listen = {\"127.0.0.1:1\"} }\n"
+		      "route \"/x\" { pool = q  listen = {\"127.0.0.1:2\"} }\n";
+	static const struct row first[] = {
+		{"a", "/admin", "", NULL},
+		{"a", "/x", "", "/x"},
+	};
+	static const struct row second[] = {
+		{"a", "/admin", "", "/admin"},
+		{"a", "/x", "", "/x#2"},
+	};
+	check(text, 0, true, first, ARRAY_SIZE(first));
+	check(text, 1, true, second, ARRAY_SIZE(second));
 }
 
 static void test_route_table_may_be_empty(void **state)
 {
 	(void)state;
-	const struct config empty = {0};
-	assert_null(route_find(&empty, 0, slice_of("a"), slice_of("/")));
+	static const struct config empty = {0};
+	static const struct row row = {"a", "/", "", NULL};
+	assert_string_equal(find(&empty, 0, &row, true), "none");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_route_is_the_first_of_the_table_that_fits),
-		cmocka_unit_test(test_route_does_not_match_half_a_word_or_another_listener),
-		cmocka_unit_test(test_route_of_the_root_matches_every_path),
-		cmocka_unit_test(test_route_percent_spellings_of_the_table_are_equal_too),
+		cmocka_unit_test(test_route_is_that_of_the_longest_path_that_fits),
+		cmocka_unit_test(test_route_that_is_exact_takes_its_path_alone),
+		cmocka_unit_test(
+			test_route_with_a_host_goes_before_wildcards_and_these_before_all_hosts),
+		cmocka_unit_test(test_route_with_a_subprotocol_wants_it_offered),
+		cmocka_unit_test(test_route_with_a_query_wants_key_or_pair),
+		cmocka_unit_test(test_route_with_headers_wants_name_or_value_that_a_child_sees),
+		cmocka_unit_test(
+			test_route_with_more_conditions_is_tried_first_then_the_files_order),
+		cmocka_unit_test(test_route_is_found_at_its_listeners_only),
 		cmocka_unit_test(test_route_table_may_be_empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
