@@ -5,6 +5,7 @@
  */
 #include "config/config.h"
 #include "control/commands.h"
+#include "explain.h"
 #include "gateway.h"
 
 #include <getopt.h>
@@ -13,10 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_HEADERS = 100 };
+
 struct options {
 	const char *config, *child, *address, *control;
 	unsigned port;
 	bool port_given, json, now, help;
+	struct explain_request route; /* url NULL: not asked */
+	const char *headers[MAX_HEADERS];
 };
 
 static const char usage[] =
@@ -29,6 +34,10 @@ static const char usage[] =
 	"              [--address A]          (default 127.0.0.1)\n"
 	"              [--control PATH]       control socket (with --child)\n"
 	"  baton check -c FILE                say whether FILE is a valid configuration\n"
+	"              [--route URL]          and which route a request for URL takes: ws:// and\n"
+	"                                     wss:// upgrade, http:// and https:// are plain HTTP\n"
+	"              [--header 'N: V']...   with these header fields too\n"
+	"              [--listen ADDRESS]     at this listener of FILE (default: its first)\n"
 	"\n"
 	"Asking a running gateway (-c FILE or --control PATH says which; default: the default socket):\n"
 	"  baton status [--json]              pools, children, connections, counters\n"
@@ -37,7 +46,7 @@ static const char usage[] =
 	"\n"
 	"  baton --help, baton --version\n"
 	"\n"
-	"Exit codes: 0 fine, 1 runtime failure, 2 usage or configuration.\n";
+	"Exit codes: 0 fine, 1 runtime failure (check --route: a refusal), 2 usage or configuration.\n";
 
 static int usage_error(const char *what, const char *detail)
 {
@@ -47,7 +56,17 @@ static int usage_error(const char *what, const char *detail)
 
 /* ---- options ---- */
 
-enum { OPTION_CHILD = 256, OPTION_PORT, OPTION_ADDRESS, OPTION_CONTROL, OPTION_JSON, OPTION_NOW };
+enum {
+	OPTION_CHILD = 256,
+	OPTION_PORT,
+	OPTION_ADDRESS,
+	OPTION_CONTROL,
+	OPTION_JSON,
+	OPTION_NOW,
+	OPTION_ROUTE,
+	OPTION_HEADER,
+	OPTION_LISTEN
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -57,6 +76,9 @@ static const struct option long_options[] = {
 	{"control", required_argument, NULL, OPTION_CONTROL},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"now", no_argument, NULL, OPTION_NOW},
+	{"route", required_argument, NULL, OPTION_ROUTE},
+	{"header", required_argument, NULL, OPTION_HEADER},
+	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -71,6 +93,20 @@ static bool parse_port(const char *text, struct options *options)
 	}
 	options->port = (unsigned)atoi(text);
 	options->port_given = true;
+	return true;
+}
+
+static bool add_header(const char *text, struct options *options)
+{
+	if (strchr(text, ':') == NULL) {
+		usage_error("--header needs 'Name: value', not ", text);
+		return false;
+	}
+	if (options->route.header_count == MAX_HEADERS) {
+		usage_error("too many times --header; no request may have so many", "");
+		return false;
+	}
+	options->headers[options->route.header_count++] = text;
 	return true;
 }
 
@@ -102,6 +138,17 @@ static bool parse_options(int argc, char **argv, struct options *options)
 			break;
 		case OPTION_NOW:
 			options->now = true;
+			break;
+		case OPTION_ROUTE:
+			options->route.url = optarg;
+			break;
+		case OPTION_HEADER:
+			if (!add_header(optarg, options)) {
+				return false;
+			}
+			break;
+		case OPTION_LISTEN:
+			options->route.listener = optarg;
 			break;
 		case 'h':
 			options->help = true;
@@ -164,9 +211,19 @@ static int run_check(const struct options *options)
 	if (options->config == NULL) {
 		return usage_error("check needs -c FILE", "");
 	}
+	struct explain_request route = options->route;
+	if (route.url == NULL && (route.header_count > 0 || route.listener != NULL)) {
+		return usage_error("--header and --listen go with --route", "");
+	}
 	struct config *config = load(options);
 	if (config == NULL) {
 		return GATEWAY_USAGE;
+	}
+	if (route.url != NULL) {
+		route.headers = options->headers;
+		int code = explain_route(config, options->config, &route);
+		config_destroy(config);
+		return code;
 	}
 	printf("%s: fine: %zu listeners, %zu pools, %zu routes\n", options->config,
 	       config->listener_count, config->pool_count, config->route_count);
