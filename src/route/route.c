@@ -26,6 +26,13 @@ static int take_unit(struct slice *text)
 static bool take_prefix(struct slice *text, const char *prefix)
 {
 	struct slice wanted = slice_of(prefix);
+	size_t most = wanted.len < text->len ? wanted.len : text->len, same = 0;
+	/* Nearly always they are spelled alike, or differ soon. */
+	while (same < most && prefix[same] == text->at[same] && prefix[same] != '%') {
+		same++;
+	}
+	wanted = (struct slice){wanted.at + same, wanted.len - same};
+	*text = (struct slice){text->at + same, text->len - same};
 	while (wanted.len > 0) {
 		int unit = take_unit(&wanted);
 		if (text->len == 0 || unit < 0 || unit != take_unit(text)) {
