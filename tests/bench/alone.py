@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Publishing to many, and permessage-deflate: mostly programs that need no server.
+"""Publishing to many, permessage-deflate and the judgement of a head: mostly programs that need no
+server.
 
 Each such program measures both sides of its ratio itself, in turns; it runs once a round, and the
 median of the rounds counts.
@@ -24,6 +25,8 @@ PUBLISH_LINE = re.compile(
     r"(?P<what>.*?) +(?P<count>\d+) subscribers +send\(\) (?P<bare>\d+) ns +"
     r"publish (?P<ours>\d+) ns +ratio (?P<ratio>[\d.]+)")
 
+HEAD_LINE = re.compile(r"(?P<what>head of .*): parse (?P<parse>\d+) ns, .* (?P<whole>\d+) ns")
+
 
 def _run(report, figure, rounds, pattern, *argv):
     """[[match, ...], ...]: the lines of each round. None: the program is not built."""
@@ -46,6 +49,14 @@ def _run(report, figure, rounds, pattern, *argv):
 
 def _median(lines, name):
     return median(float(line[name]) for line in lines)
+
+
+def head(options, report):
+    rounds = _run(report, "head", options.rounds, HEAD_LINE, "baton-head-bench")
+    if rounds is not None:
+        lines = [line for (line,) in rounds]
+        report.add_at_most("head", f"{lines[0]['what']}: parsed, judged, routed",
+                           _median(lines, "whole"), 2000, "ns")
 
 
 def publish(options, report):

@@ -45,6 +45,7 @@ Figures:
             limit): none fails.
   early     upgrades with up to 64 KiB of frames right behind the head, cut at random: every byte
             comes back once, in order. 100,000 with --full.
+  head      parsing, judging and routing of a browser's head among 20 routes: at most 2,000 ns.
   publish   64 bytes published to 10,000 subscribers (9,900 where 20,000 descriptors are allowed):
             CPU a delivery at most 1.2 of a bare loop of send() over the same sockets; one more
             that never reads changes it by less than 5 %.
@@ -85,6 +86,7 @@ FIGURES = {
     "kill": faults.kill,
     "pause": faults.pause,
     "early": costs.early,
+    "head": alone.head,
     "publish": alone.publish,
     "deflate": alone.deflate,
 }
