@@ -143,6 +143,17 @@ static bool check_accounts(struct check *target, const struct config_pool *pool)
 	return check_account(target, "group", pool->group, has_group);
 }
 
+static bool check_kind(struct check *target, struct config_pool *pool)
+{
+	const struct source_value *value = source_get(target->section, "kind");
+	const char *text = value->words != NULL ? value->words[0] : "socket";
+	pool->kind = strcmp(text, "auth") == 0 ? CONFIG_KIND_AUTH : CONFIG_KIND_SOCKET;
+	return pool->kind == CONFIG_KIND_AUTH || strcmp(text, "socket") == 0 ||
+	       problem_set(target->problem, value->line,
+			   "%skind = \"%.80s\" is neither \"socket\" nor \"auth\"", target->label,
+			   text);
+}
+
 static bool check_slow_client(struct check *target, struct config_pool *pool)
 {
 	const struct source_value *value = source_get(target->section, "slow_client");
@@ -175,6 +186,6 @@ bool check_pool(struct check *target)
 				   "command = {\"program\", \"argument\"}",
 				   target->label);
 	}
-	return check_slow_client(target, pool) && check_environment(target, pool->environment) &&
-	       check_accounts(target, pool);
+	return check_kind(target, pool) && check_slow_client(target, pool) &&
+	       check_environment(target, pool->environment) && check_accounts(target, pool);
 }

@@ -17,6 +17,11 @@
 struct source;
 struct source_section;
 
+enum config_kind {                     /* what a pool's children get */
+		   CONFIG_KIND_SOCKET, /* connections */
+		   CONFIG_KIND_AUTH,   /* questions: may this client in? */
+};
+
 enum config_hash {                   /* what a pool's affinity looks at */
 		   CONFIG_HASH_NONE, /* least connections */
 		   CONFIG_HASH_IP,
@@ -41,6 +46,7 @@ struct config_listener {
 
 struct config_pool {
 	char *name;
+	enum config_kind kind;
 	char **command; /* argv, NULL-terminated, at least one word */
 	unsigned children;
 	unsigned capacity; /* connections a child, at most */
@@ -74,7 +80,9 @@ struct config_route {
 	char *subprotocol; /* among those that the client offers; or NULL */
 	char **query;      /* NULL-terminated: "KEY" (present) or "KEY=VALUE", as URLs spell them */
 	char **headers; /* NULL-terminated: "name" (present) or "name: value"; name in lower case */
-	unsigned pool;  /* index */
+	unsigned pool;  /* index, of kind CONFIG_KIND_SOCKET */
+	bool has_auth;
+	unsigned auth; /* index, of kind CONFIG_KIND_AUTH, if has_auth */
 	enum config_hash hash;
 	char *hash_key; /* for header, cookie, query */
 	char **origins; /* NULL-terminated list; empty: same origin */

@@ -51,6 +51,7 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_LISTEN, "mode", KEYS_MODE, "0660", LISTENER(mode)),
 	OTHER(KEYS_LISTEN, "health", KEYS_TEXT, NULL, LISTENER(health)),
 
+	OTHER(KEYS_POOL, "kind", KEYS_CHOICE, "socket", POOL(kind)),
 	OTHER(KEYS_POOL, "command", KEYS_WORDS, NULL, POOL(command)),
 	COUNT(KEYS_POOL, "children", "2", 1, 1000, POOL(children)),
 	COUNT(KEYS_POOL, "capacity", "15000", 1, 1000000, POOL(capacity)),
@@ -80,6 +81,7 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_ROUTE, "subprotocol", KEYS_TEXT, NULL, ROUTE(subprotocol)),
 	OTHER(KEYS_ROUTE, "query", KEYS_WORDS, NULL, ROUTE(query)),
 	OTHER(KEYS_ROUTE, "headers", KEYS_WORDS, NULL, ROUTE(headers)),
+	OTHER(KEYS_ROUTE, "auth", KEYS_CHOICE, NULL, ROUTE(auth)),
 	OTHER(KEYS_ROUTE, "hash", KEYS_CHOICE, NULL, ROUTE(hash)),
 	OTHER(KEYS_ROUTE, "origins", KEYS_WORDS, NULL, ROUTE(origins)),
 	OTHER(KEYS_ROUTE, "listen", KEYS_CHOICES, NULL, ROUTE(listeners)),

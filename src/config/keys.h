@@ -26,7 +26,7 @@ enum keys_kind {
 	KEYS_WORDS,    /* char **, NULL-terminated; a list in the file */
 	KEYS_MODE,     /* mode_t, octal */
 	KEYS_FLAG,     /* bool; true or false */
-	KEYS_CHOICE,   /* one text that builder code interprets: hash, pool, slow_client */
+	KEYS_CHOICE,   /* one text that builder code interprets: hash, kind, pool, slow_client */
 	KEYS_CHOICES,  /* a list that builder code interprets: listen */
 };
 
@@ -39,7 +39,7 @@ struct keys_entry {
 	size_t offset;        /* of the field in struct config, config_listener, ... by section */
 };
 
-enum { KEYS_PER_SECTION = 24 }; /* at most; for arrays */
+enum { KEYS_PER_SECTION = 32 }; /* at most; for arrays */
 
 extern const struct keys_entry keys_table[];
 extern const size_t keys_table_len;

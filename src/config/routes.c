@@ -147,14 +147,10 @@ static bool fail_name(struct work *work, const char *kind, const char *name,
 		work->section->title, kind, name, kind, problem_hint(name, names, count, hint));
 }
 
-static bool find_pool(struct work *work)
+/* The pool that the key names, of any kind. */
+static bool find_pool(struct work *work, const char *key, unsigned *index_r)
 {
-	const struct source_value *value = source_get(work->section, "pool");
-	if (value->words == NULL) {
-		return problem_set(work->problem, work->section->line,
-				   "route \"%.80s\": pool is missing: which pool serves it?",
-				   work->section->title);
-	}
+	const struct source_value *value = source_get(work->section, key);
 	const struct config *config = work->config;
 	const char **names = calloc(config->pool_count, sizeof(*names));
 	if (names == NULL) {
@@ -164,12 +160,47 @@ static bool find_pool(struct work *work)
 	for (size_t i = 0; !found && i < config->pool_count; i++) {
 		names[i] = config->pools[i].name;
 		found = strcmp(names[i], value->words[0]) == 0;
-		work->route->pool = (unsigned)i;
+		*index_r = (unsigned)i;
 	}
 	found = found ||
 		fail_name(work, "pool", value->words[0], names, config->pool_count, value->line);
 	free(names);
 	return found;
+}
+
+static bool find_own_pool(struct work *work)
+{
+	if (source_get(work->section, "pool")->words == NULL) {
+		return problem_set(work->problem, work->section->line,
+				   "route \"%.80s\": pool is missing: which pool serves it?",
+				   work->section->title);
+	}
+	if (!find_pool(work, "pool", &work->route->pool)) {
+		return false;
+	}
+	const struct config_pool *pool = &work->config->pools[work->route->pool];
+	return pool->kind == CONFIG_KIND_SOCKET ||
+	       problem_set(work->problem, line_of(work, "pool"),
+			   "route \"%.80s\": pool \"%.80s\" is of kind \"auth\" and takes no "
+			   "connections; did you mean auth = \"%.80s\"?",
+			   work->section->title, pool->name, pool->name);
+}
+
+static bool find_auth_pool(struct work *work)
+{
+	work->route->has_auth = source_get(work->section, "auth")->words != NULL;
+	if (!work->route->has_auth) {
+		return true;
+	}
+	if (!find_pool(work, "auth", &work->route->auth)) {
+		return false;
+	}
+	const struct config_pool *pool = &work->config->pools[work->route->auth];
+	return pool->kind == CONFIG_KIND_AUTH ||
+	       problem_set(work->problem, line_of(work, "auth"),
+			   "route \"%.80s\": auth names pool \"%.80s\", which answers no "
+			   "questions; if it is to, give it kind = \"auth\"",
+			   work->section->title, pool->name);
 }
 
 static bool parse_hash(struct work *work)
@@ -318,8 +349,9 @@ bool build_routes(struct config *config, const struct source *source, struct pro
 		if (work.section->kind != KEYS_ROUTE) {
 			continue;
 		}
-		if (!parse_title(&work) || !find_pool(&work) || !parse_hash(&work) ||
-		    !check_origins(&work) || !mark_listeners(&work) || !check_unique(&work)) {
+		if (!parse_title(&work) || !find_own_pool(&work) || !find_auth_pool(&work) ||
+		    !parse_hash(&work) || !check_origins(&work) || !mark_listeners(&work) ||
+		    !check_unique(&work)) {
 			return false;
 		}
 		work.route++;

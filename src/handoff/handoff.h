@@ -27,8 +27,11 @@
 enum {
 	HANDOFF_VERSION = 1,
 	HANDOFF_HEADER_BYTES = 16,
-	HANDOFF_MAX_BYTES = 48 * 1024, /* of a whole packet: a 16 KiB head twice, and metadata */
-	HANDOFF_CHILD_FD = 3,          /* where an exec'd child finds its channel */
+	HANDOFF_MAX_BYTES = 48 * 1024,  /* of a whole packet: a 16 KiB head twice, and metadata */
+	HANDOFF_CHILD_FD = 3,           /* where an exec'd child finds its channel */
+	HANDOFF_MAX_GRANT_BYTES = 4096, /* pairs of an ALLOW: they join a CONNECTION's */
+	HANDOFF_MAX_REASON_BYTES = 200, /* of a DENY's REASON; what is longer is cut */
+	HANDOFF_MAX_CHALLENGE_BYTES = 512, /* of a DENY's CHALLENGE */
 };
 
 enum handoff_type {
