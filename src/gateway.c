@@ -313,8 +313,8 @@ static int gateway_init(struct gateway *gateway, const struct config *config)
 	loop_on_turn_end(gateway->loop, handle_turn_end, gateway);
 	gateway->ledger = ledger_create(config->max_connections);
 	if (gateway->ledger == NULL ||
-	    handover_init(&gateway->handover, gateway->loop, &handover_events,
-			  config_child_count(config)) != 0 ||
+	    handover_init(&gateway->handover, gateway->loop, &handover_events, config->pools,
+			  config->pool_count) != 0 ||
 	    supervisor_init(&gateway->supervisor, gateway->loop, config, &gateway->handover,
 			    gateway->ledger, &gateway->counters, &supervisor_events,
 			    gateway) != 0 ||

@@ -59,6 +59,9 @@ enum handoff_result native_hello(const struct native_link *link, const struct co
 	handoff_pairs_init(&pairs, text, sizeof text);
 	handoff_pairs_add(&pairs, "POOL", pool->name, strlen(pool->name));
 	handoff_pairs_add_number(&pairs, "CHILD", child);
+	if (pool->kind == CONFIG_KIND_AUTH) {
+		handoff_pairs_add(&pairs, "KIND", "auth", strlen("auth"));
+	}
 	handoff_pairs_add_number(&pairs, "CAPACITY", pool->capacity);
 	handoff_pairs_add_number(&pairs, "MESSAGE_LIMIT", pool->message_limit_bytes);
 	handoff_pairs_add_number(&pairs, "SEND_LIMIT", pool->send_limit_bytes);
@@ -91,6 +94,12 @@ enum handoff_result native_offer(const struct native_link *link, uint64_t id, co
 				 size_t bytes, int fd)
 {
 	return handoff_send(link->channel, HANDOFF_CONNECTION, id, message, bytes, fd);
+}
+
+enum handoff_result native_ask(const struct native_link *link, uint64_t id, const void *message,
+			       size_t bytes)
+{
+	return handoff_send(link->channel, HANDOFF_AUTH, id, message, bytes, -1);
 }
 
 enum handoff_result native_receive(const struct native_link *link,
@@ -147,7 +156,7 @@ size_t native_take_back(const struct native_link *link, bool resend, native_back
 		if (result == HANDOFF_AGAIN || result == HANDOFF_MALFORMED) {
 			continue;
 		}
-		if (message.type == HANDOFF_CONNECTION) {
+		if (message.type == HANDOFF_CONNECTION || message.type == HANDOFF_AUTH) {
 			offers++;
 			fn(data, message.id);
 		} else if (resend && (*tail = keep(&message)) != NULL) {

@@ -40,14 +40,19 @@ enum handoff_result native_drain(const struct native_link *, unsigned deadline_m
 enum handoff_result native_offer(const struct native_link *, uint64_t id, const void *message,
 				 size_t bytes, int fd);
 
+/* Puts a question to a child of an auth pool: the same pairs, no socket. */
+enum handoff_result native_ask(const struct native_link *, uint64_t id, const void *message,
+			       size_t bytes);
+
 /* The next message of the child; it lives until the next call of any native_ function. */
 enum handoff_result native_receive(const struct native_link *, struct handoff_message *message_r);
 
 typedef void native_back_fn(void *data, uint64_t id);
 
 /*
- * Takes out of the child's queue all that it has not read: fn for each offer, which the child will
- * never see then. Other messages are sent again (resend) or dropped. Returns the number of offers.
+ * Takes out of the child's queue all that it has not read: fn for each offer and question, which
+ * the child will never see then. Other messages are sent again (resend) or dropped. Returns the
+ * number of the former.
  */
 size_t native_take_back(const struct native_link *, bool resend, native_back_fn *fn, void *data);
 

@@ -22,14 +22,34 @@ enum dealt { DEALT, DEALT_NOBODY, DEALT_GONE };
 static void handle_watch_timer(struct loop_timer *timer);
 static void handle_queue_timer(struct loop_timer *timer);
 
+bool handover_asks(const struct pool *pool)
+{
+	return pool->config->kind == CONFIG_KIND_AUTH;
+}
+
+static unsigned max_offers(const struct config_pool *config)
+{
+	return config->kind == CONFIG_KIND_AUTH ? POOL_MAX_QUESTIONS : POOL_MAX_OFFERS;
+}
+
+/* Each offer of these pools has a message while it stands. */
+static size_t messages_needed(const struct config_pool *pools, size_t count)
+{
+	size_t needed = 0;
+	for (size_t i = 0; i < count; i++) {
+		needed += (size_t)pools[i].children * max_offers(&pools[i]);
+	}
+	return needed;
+}
+
 int handover_init(struct handover *self, struct loop *loop, const struct handover_events *events,
-		  size_t children)
+		  const struct config_pool *pools, size_t pool_count)
 {
 	*self = (struct handover){.events = events, .loop = loop};
 	loop_lane_init(&self->watch_lane, loop, handle_watch_timer);
 	loop_lane_init(&self->queue_lane, loop, handle_queue_timer);
 	loop_lane_init(&self->offer_lane, loop, handover_handle_offer_timer);
-	return messages_init(&self->messages, children * POOL_MAX_OFFERS);
+	return messages_init(&self->messages, messages_needed(pools, pool_count));
 }
 
 void handover_finish(struct handover *self)
@@ -60,6 +80,7 @@ void handover_receiver_init(struct receiver *receiver, struct pool *pool, unsign
 {
 	receiver->pool = pool;
 	receiver->seat.index = index;
+	receiver->seat.max_offers = max_offers(pool->config);
 	receiver->link.channel = receiver->link.child_end = NATIVE_NO_LINK;
 	pool->seats[index] = &receiver->seat;
 }
@@ -162,7 +183,9 @@ static void queue_put(struct ticket *ticket, struct ticket *before)
 {
 	struct messages *messages = &ticket->pool->handover->messages;
 	bool may_hold = ticket->holds_spare || messages_hold(messages);
-	if (!may_hold && ticket->message != NULL) {
+	if (!may_hold && handover_asks(ticket->pool)) {
+		give_message(ticket); /* it can be written again */
+	} else if (!may_hold && ticket->message != NULL) {
 		handover_fail(ticket, REFUSAL_QUEUE_FULL,
 			      0); /* its head is consumed: nobody can wait so */
 		return;
@@ -215,7 +238,7 @@ void handover_refuse_waiting(struct pool *pool, enum refusal refusal)
 
 struct ticket *handover_find_offer(const struct receiver *receiver, uint64_t id)
 {
-	for (size_t i = 0; i < POOL_MAX_OFFERS; i++) {
+	for (size_t i = 0; i < receiver->seat.max_offers; i++) {
 		if (receiver->offers[i] != NULL && receiver->offers[i]->id == id) {
 			return receiver->offers[i];
 		}
@@ -228,7 +251,7 @@ static void link_offer(struct ticket *ticket, struct receiver *receiver)
 	size_t place = 0;
 	while (receiver->offers[place] != NULL) {
 		place++;
-		assert(place < POOL_MAX_OFFERS);
+		assert(place < receiver->seat.max_offers);
 	}
 	receiver->offers[place] = ticket;
 	receiver->seat.offered++;
@@ -243,7 +266,7 @@ void handover_end_offer(struct ticket *ticket)
 	assert(ticket->state == TICKET_OFFERED && receiver->seat.offered > 0);
 	while (receiver->offers[place] != ticket) {
 		place++;
-		assert(place < POOL_MAX_OFFERS);
+		assert(place < receiver->seat.max_offers);
 	}
 	receiver->offers[place] = NULL;
 	receiver->seat.offered--;
@@ -260,18 +283,26 @@ void handover_suspect(struct receiver *receiver)
 	}
 }
 
+static enum handoff_result send_message(const struct ticket *ticket, const struct native_link *link)
+{
+	if (handover_asks(ticket->pool)) {
+		return native_ask(link, ticket->id, ticket->message, ticket->message_bytes);
+	}
+	return native_offer(link, ticket->id, ticket->message, ticket->message_bytes, ticket->fd);
+}
+
 enum handoff_result handover_send_offer(struct ticket *ticket, struct receiver *receiver)
 {
 	struct handover *self = ticket->pool->handover;
 	const struct config_pool *config = ticket->pool->config;
 	self->events->passes(ticket);
-	enum handoff_result result = native_offer(&receiver->link, ticket->id, ticket->message,
-						  ticket->message_bytes, ticket->fd);
+	enum handoff_result result = send_message(ticket, &receiver->link);
 	if (result == HANDOFF_OK) {
 		release_spare(ticket);
 		link_offer(ticket, receiver);
 		ticket->offered_ms = loop_now_ms(self->loop);
 		if (ticket->deadline_ms == 0) {
+			ticket->pool->asked += handover_asks(ticket->pool) ? 1 : 0;
 			ticket->deadline_ms = ticket->offered_ms + config->handover_timeout_ms;
 		}
 		loop_timer_start(&self->offer_lane, &ticket->timer, config->offer_timeout_ms);
@@ -356,7 +387,7 @@ void handover_serve(struct receiver *receiver)
 	for (struct ticket *ticket = pool->waiting.next, *next; ticket != &pool->waiting;
 	     ticket = next) {
 		next = ticket->next;
-		if (seat->state != SEAT_SHUT && seat->offered == POOL_MAX_OFFERS) {
+		if (seat->state != SEAT_SHUT && seat->offered == seat->max_offers) {
 			return;
 		}
 		if (ticket->by_hash ? waits_for_other(ticket, seat) : nobody_has_room) {
@@ -408,5 +439,23 @@ bool handover_refused(struct receiver *receiver, uint64_t id, int status)
 		handover_deal_again(ticket);
 	}
 	handover_serve(receiver); /* one offer fewer, or no room any more: both concern who waits */
+	return true;
+}
+
+bool handover_answered(struct receiver *receiver, uint64_t id, const struct handover_answer *answer)
+{
+	struct pool *pool = receiver->pool;
+	struct ticket *ticket = handover_find_offer(receiver, id);
+	if (ticket == NULL) {
+		pool->ignored++;
+		return false;
+	}
+	handover_end_offer(ticket);
+	give_message(ticket);
+	receiver->taken++;
+	pool->allowed += answer->status == 0 ? 1 : 0;
+	pool->denied += answer->status == 0 ? 0 : 1;
+	pool->handover->events->answered(ticket, answer);
+	handover_serve(receiver);
 	return true;
 }

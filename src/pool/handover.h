@@ -6,6 +6,10 @@
  * conn.c submits tickets and hears of their end; child.c reports what children say and that they
  * died. Neither knows the other.
  *
+ * To a pool of kind "auth" a ticket is a question: no socket goes along, the head stays where it is,
+ * and the end is an answer instead of TAKEN. Everything else holds for both, and both are called
+ * offers here where it does.
+ *
  *	          submit                 TAKEN
  *	IDLE ---+--------> OFFERED ----------------> (taken)
  *	        |           ^   | taken back, refused, child died
@@ -58,10 +62,12 @@ struct receiver {
 	struct seat seat;
 	struct pool *pool;
 	struct native_link link;
-	struct ticket *offers[POOL_MAX_OFFERS]; /* unacknowledged, in no order; NULL: free place */
-	uint32_t records;                       /* ledger list of its connections */
-	uint64_t taken;                         /* since the process started */
-	pid_t pid;                              /* of the process; 0: there is none */
+	struct ticket *offers[POOL_MAX_QUESTIONS]; /* unacknowledged, in no order, the first
+						      seat.max_offers; NULL: free place */
+	uint32_t records;                          /* ledger list of its connections */
+	uint64_t taken;      /* since the process started; questions: answered */
+	unsigned unanswered; /* questions whose deadline came first: an answer may still follow */
+	pid_t pid;           /* of the process; 0: there is none */
 };
 
 /* A pool at work. */
@@ -75,12 +81,23 @@ struct pool {
 	unsigned waiting_count, waiting_for_any; /* all, and those not by hash */
 	bool is_failed;                          /* its children do not start: refuse at once */
 	bool is_stopping;                        /* it takes nobody any more */
+	uint64_t asked, allowed, denied;         /* clients, of an auth pool */
+	uint64_t ignored;                        /* answers to what was not open */
+};
+
+/* What a child of an auth pool says of a client. The texts live during the call only. */
+struct handover_answer {
+	int status;            /* 0: ALLOW; else DENY, 400 to 599 */
+	const char *grant;     /* ALLOW: pairs for the child that gets the client */
+	size_t grant_bytes;    /* at most HANDOFF_MAX_GRANT_BYTES */
+	const char *reason;    /* DENY: for the client; NULL: none was given */
+	const char *challenge; /* DENY: value of WWW-Authenticate; NULL: none */
 };
 
 /* What the owner of the tickets does, and the owner of the receivers. */
 struct handover_events {
-	/* Writes the pairs of the CONNECTION message into buf, consumes the head from the socket, and
-	 * returns the length; 0: the client has left, and the ticket with it. */
+	/* Writes the pairs of the CONNECTION message into buf, consumes the head from the socket unless
+	 * it is a question, and returns the length; 0: the client has left, and the ticket with it. */
 	size_t (*write)(struct ticket *, char *buf, size_t size);
 
 	/* It waits, and may wait for long: watch whether the client leaves (handover_withdraw). */
@@ -91,6 +108,9 @@ struct handover_events {
 
 	/* The receiver owns the connection now; the ticket is the owner's again. */
 	void (*taken)(struct ticket *, struct receiver *);
+
+	/* The question is answered; the ticket is the owner's again. */
+	void (*answered)(struct ticket *, const struct handover_answer *);
 
 	/* Nobody takes it; the ticket is the owner's again. status 0: the refusal's own. */
 	void (*failed)(struct ticket *, enum refusal, int status);
@@ -111,9 +131,9 @@ struct handover {
 	uint64_t taken_back, dealt_again; /* offers */
 };
 
-/* children: of all pools. 0, or -1 with errno. */
+/* For these pools. 0, or -1 with errno. */
 int handover_init(struct handover *, struct loop *, const struct handover_events *,
-		  size_t children);
+		  const struct config_pool *pools, size_t pool_count);
 void handover_finish(struct handover *);
 
 /* In caller memory; the seats are filled by handover_receiver_init. 0, or -1 with errno. */
@@ -136,6 +156,9 @@ void handover_withdraw(struct ticket *);
 /* TAKEN, REFUSED: false when this receiver was not offered that id (a broken child). */
 bool handover_taken(struct receiver *, uint64_t id);
 bool handover_refused(struct receiver *, uint64_t id, int status);
+
+/* ALLOW, DENY: false when no such question is open with this receiver (any more); it is counted. */
+bool handover_answered(struct receiver *, uint64_t id, const struct handover_answer *);
 
 /*
  * The receiver can take (more): it is ready, has spoken, or a connection has closed. Or it takes

@@ -5,6 +5,9 @@
 
 #include "pool/handover.h"
 
+/* Are children of this pool asked, or do they take sockets? */
+bool handover_asks(const struct pool *);
+
 /* The offer of this id among the receiver's unacknowledged ones, or NULL. */
 struct ticket *handover_find_offer(const struct receiver *, uint64_t id);
 

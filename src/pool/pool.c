@@ -23,7 +23,7 @@ bool pool_seat_has_room(const struct seat *seat)
 
 static bool is_prompt(const struct seat *seat)
 {
-	return seat->state == SEAT_OPEN && seat->offered < POOL_MAX_OFFERS;
+	return seat->state == SEAT_OPEN && seat->offered < seat->max_offers;
 }
 
 static bool is_better(const struct seat *a, const struct seat *b)

@@ -12,6 +12,7 @@
 
 enum {
 	POOL_MAX_OFFERS = 4,      /* unacknowledged offers a child; more gains nothing (measured) */
+	POOL_MAX_QUESTIONS = 64,  /* the same for questions: an answer may take a while */
 	POOL_MAX_CHILDREN = 1000, /* seats a pool */
 };
 
@@ -28,9 +29,10 @@ struct seat {
 	unsigned index;    /* within the pool; what affinity hashes to */
 	unsigned capacity; /* connections at most */
 	unsigned live;     /* taken and not closed */
-	unsigned offered;  /* offered and not acknowledged, at most POOL_MAX_OFFERS */
+	unsigned offered;  /* offered and not acknowledged, at most max_offers */
 	bool is_full;      /* it refused one for lack of room; until it reports a close */
-	bool is_coming;    /* SHUT, but its child starts right now and is expected to be ready soon */
+	bool is_coming; /* SHUT, but its child starts right now and is expected to be ready soon */
+	unsigned max_offers; /* POOL_MAX_OFFERS, or POOL_MAX_QUESTIONS where questions are put */
 };
 
 enum pool_choice {

@@ -16,7 +16,7 @@ enum {
 struct came_back {
 	struct receiver *receiver;
 	size_t count;
-	struct ticket *tickets[POOL_MAX_OFFERS];
+	struct ticket *tickets[POOL_MAX_QUESTIONS];
 };
 
 static void note_came_back(void *data, uint64_t id)
@@ -74,18 +74,33 @@ static void place(struct ticket *ticket)
 	}
 }
 
-/* The child has read it: TAKEN comes, or the child is as good as dead. */
+/* A question is worth no child's life: its client hears that nobody answered. */
+static void give_up_asking(struct ticket *ticket)
+{
+	struct receiver *receiver = ticket->receiver;
+	handover_end_offer(ticket);
+	receiver->unanswered++;
+	handover_fail(ticket, REFUSAL_HANDOVER_TIMEOUT, 0);
+	handover_serve(receiver);
+}
+
+/* The child has read it: TAKEN comes, or the child is as good as dead; or the answer to a question
+ * comes in time, or too late. */
 static void wait_for_reader(struct ticket *ticket)
 {
 	struct handover *self = ticket->pool->handover;
-	const unsigned limit_ms = ticket->pool->config->ping_timeout_ms;
-	uint64_t waited_ms = loop_now_ms(self->loop) - ticket->offered_ms;
-	if (waited_ms >= limit_ms && loop_timer_late_ms(self->loop, &ticket->timer) > HEARING_MS) {
+	const bool asks = handover_asks(ticket->pool);
+	const uint64_t now_ms = loop_now_ms(self->loop),
+		       until_ms = asks ? ticket->deadline_ms
+				       : ticket->offered_ms + ticket->pool->config->ping_timeout_ms;
+	if (now_ms < until_ms) {
+		loop_timer_start(&self->offer_lane, &ticket->timer, (unsigned)(until_ms - now_ms));
+	} else if (loop_timer_late_ms(self->loop, &ticket->timer) > HEARING_MS) {
 		loop_timer_start(&self->offer_lane, &ticket->timer, HEARING_MS);
-	} else if (waited_ms >= limit_ms) {
-		self->events->mute(ticket->receiver);
+	} else if (asks) {
+		give_up_asking(ticket);
 	} else {
-		loop_timer_start(&self->offer_lane, &ticket->timer, limit_ms - (unsigned)waited_ms);
+		self->events->mute(ticket->receiver);
 	}
 }
 
@@ -130,7 +145,8 @@ void handover_died(struct receiver *receiver)
 {
 	receiver->seat.state = SEAT_SHUT;
 	struct came_back back = take_back(receiver, false);
-	for (size_t i = 0; i < POOL_MAX_OFFERS; i++) {
+	receiver->unanswered = 0;
+	for (size_t i = 0; i < receiver->seat.max_offers; i++) {
 		struct ticket *ticket = receiver->offers[i];
 		if (ticket == NULL) {
 			continue;

@@ -30,10 +30,11 @@ struct rig_client {
 	struct ticket ticket;
 	int peer;    /* the client's own end */
 	bool leaves; /* write finds it gone */
-	int written, waits, passes, taken, failed;
+	int written, waits, passes, taken, failed, answered;
 	enum refusal refusal;
 	int status;
 	struct receiver *owner;
+	char grant[32];
 };
 
 static struct {
@@ -58,7 +59,7 @@ static inline struct rig_client *rig_client_of(struct ticket *ticket)
 static inline void rig_client_end(struct rig_client *client)
 {
 	assert_int_equal(client->ticket.state, TICKET_IDLE);
-	assert_int_equal(client->taken + client->failed, 1);
+	assert_int_equal(client->taken + client->failed + client->answered, 1);
 	assert_false(loop_timer_is_running(&client->ticket.timer));
 	close(client->ticket.fd);
 	close(client->peer);
@@ -73,7 +74,8 @@ static inline size_t rig_write(struct ticket *ticket, char *buf, size_t size)
 		rig_client_end(client);
 		return 0;
 	}
-	assert_int_equal(++client->written, 1); /* the head can be consumed once only */
+	client->written++; /* the head can be consumed once only */
+	assert_true(client->written == 1 || rig.config.kind == CONFIG_KIND_AUTH);
 	int len = snprintf(buf, size, "ID=%llu", (unsigned long long)ticket->id);
 	return (size_t)len + 1;
 }
@@ -93,6 +95,16 @@ static inline void rig_taken(struct ticket *ticket, struct receiver *receiver)
 	struct rig_client *client = rig_client_of(ticket);
 	client->taken++;
 	client->owner = receiver;
+	rig_client_end(client);
+}
+
+static inline void rig_answered(struct ticket *ticket, const struct handover_answer *answer)
+{
+	struct rig_client *client = rig_client_of(ticket);
+	client->answered++;
+	client->status = answer->status;
+	snprintf(client->grant, sizeof client->grant, "%s",
+		 answer->grant != NULL ? answer->grant : "");
 	rig_client_end(client);
 }
 
@@ -122,6 +134,7 @@ static const struct handover_events rig_events = {
 	.waits = rig_waits,
 	.passes = rig_passes,
 	.taken = rig_taken,
+	.answered = rig_answered,
 	.failed = rig_failed,
 	.suspected = rig_suspected,
 	.mute = rig_mute,
@@ -138,20 +151,21 @@ static inline void rig_open(unsigned i)
 }
 
 /* All fields that a test may change are long or large; children: how many are there. */
-static inline void rig_start(unsigned children)
+static inline void rig_start_kind(unsigned children, enum config_kind kind)
 {
 	memset(&rig, 0, sizeof rig);
 	rig.descriptors_before = descriptors_open();
 	rig.loop = loop_create();
 	assert_non_null(rig.loop);
 	rig.config = (struct config_pool){.name = "pool",
+					  .kind = kind,
 					  .children = children,
 					  .queue = 100,
 					  .queue_timeout_ms = RIG_LONG_MS,
 					  .offer_timeout_ms = RIG_LONG_MS,
 					  .handover_timeout_ms = RIG_LONG_MS,
 					  .ping_timeout_ms = RIG_LONG_MS};
-	assert_int_equal(handover_init(&rig.handover, rig.loop, &rig_events, children), 0);
+	assert_int_equal(handover_init(&rig.handover, rig.loop, &rig_events, &rig.config, 1), 0);
 	assert_int_equal(handover_pool_init(&rig.pool, &rig.handover, &rig.config, 0), 0);
 	for (unsigned i = 0; i < children; i++) {
 		handover_receiver_init(&rig.children[i], &rig.pool, i);
@@ -159,6 +173,11 @@ static inline void rig_start(unsigned children)
 		rig.children[i].seat.capacity = 1000;
 		rig_open(i);
 	}
+}
+
+static inline void rig_start(unsigned children)
+{
+	rig_start_kind(children, CONFIG_KIND_SOCKET);
 }
 
 /* Every ticket must have ended: nothing is left of them, no message and no descriptor. */
@@ -234,11 +253,13 @@ static inline uint64_t rig_read(unsigned i)
 	struct handoff_message message;
 	int fd;
 	while (handoff_receive(rig.children[i].link.child_end, buf, &message, &fd) == HANDOFF_OK) {
-		if (message.type == HANDOFF_CONNECTION) {
+		const bool asks = rig.config.kind == CONFIG_KIND_AUTH;
+		if (message.type == (asks ? HANDOFF_AUTH : HANDOFF_CONNECTION)) {
 			char expected[32];
 			snprintf(expected, sizeof expected, "ID=%llu",
 				 (unsigned long long)message.id);
 			assert_string_equal(message.payload, expected);
+			assert_int_equal(fd < 0, asks);
 			close(fd);
 			return message.id;
 		}

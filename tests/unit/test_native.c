@@ -179,6 +179,29 @@ static void test_native_hello_speaks_of_deflate_where_it_is_on(void **state)
 	}
 }
 
+static void test_native_hello_says_when_questions_come(void **state)
+{
+	(void)state;
+	struct config_pool pool = {.name = "tokens", .kind = CONFIG_KIND_AUTH};
+	struct handoff_message message;
+	assert_int_equal(native_hello(&link_, &pool, 0), HANDOFF_OK);
+	assert_int_equal(child_reads(&message), HANDOFF_HELLO);
+	assert_string_equal(handoff_pairs_find(message.payload, message.payload_bytes, "KIND"),
+			    "auth");
+}
+
+static void test_native_questions_carry_no_descriptor_and_can_be_taken_back(void **state)
+{
+	(void)state;
+	assert_int_equal(native_ask(&link_, 7, "A=1", 4), HANDOFF_OK);
+	assert_string_equal(child_reads_all(), "5:7 ");
+	assert_int_equal(native_ask(&link_, 8, "A=1", 4), HANDOFF_OK);
+	assert_int_equal(native_ping(&link_), HANDOFF_OK);
+	assert_int_equal(native_ask(&link_, 9, "A=1", 4), HANDOFF_OK);
+	assert_string_equal(take_back(true), "8 9 ");
+	assert_string_equal(child_reads_all(), "7:0 ");
+}
+
 static void test_native_ping_and_drain(void **state)
 {
 	(void)state;
@@ -394,6 +417,8 @@ int main(void)
 		native_test(test_native_hello_tells_the_settings),
 		cmocka_unit_test_setup_teardown(test_native_hello_speaks_of_deflate_where_it_is_on,
 						setup, teardown),
+		native_test(test_native_hello_says_when_questions_come),
+		native_test(test_native_questions_carry_no_descriptor_and_can_be_taken_back),
 		native_test(test_native_ping_and_drain),
 		native_test(test_native_channel_holds_four_of_the_largest_offers),
 		native_test(test_native_receive_takes_no_descriptor_from_a_child),

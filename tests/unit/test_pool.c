@@ -28,7 +28,10 @@ static int setup(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < SEATS; i++) {
-		seats[i] = (struct seat){.state = SEAT_OPEN, .index = i, .capacity = 100};
+		seats[i] = (struct seat){.state = SEAT_OPEN,
+					 .index = i,
+					 .capacity = 100,
+					 .max_offers = POOL_MAX_OFFERS};
 		table[i] = &seats[i];
 	}
 	return 0;
@@ -40,63 +43,63 @@ static void test_pool_least_takes_the_fewest_offers_then_connections_then_index(
 {
 	(void)state;
 	static const struct {
-		struct seat
-			seats[3]; /* state, index, capacity, live, offered, is_full, is_coming */
+		/* state, index, capacity, live, offered, is_full, is_coming, max_offers */
+		struct seat seats[3];
 		enum pool_choice choice;
 		int seat;
 	} rows[] = {
-		{{{SEAT_OPEN, 0, 9, 0, 0, 0, 0},
-		  {SEAT_OPEN, 1, 9, 0, 0, 0, 0},
-		  {SEAT_OPEN, 2, 9, 0, 0, 0, 0}},
+		{{{SEAT_OPEN, 0, 9, 0, 0, 0, 0, 4},
+		  {SEAT_OPEN, 1, 9, 0, 0, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 0, 0, 0, 0, 4}},
 		 POOL_SEAT,
 		 0},
-		{{{SEAT_OPEN, 0, 9, 3, 0, 0, 0},
-		  {SEAT_OPEN, 1, 9, 2, 0, 0, 0},
-		  {SEAT_OPEN, 2, 9, 2, 0, 0, 0}},
+		{{{SEAT_OPEN, 0, 9, 3, 0, 0, 0, 4},
+		  {SEAT_OPEN, 1, 9, 2, 0, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 2, 0, 0, 0, 4}},
 		 POOL_SEAT,
 		 1},
 		/* offers come before connections */
-		{{{SEAT_OPEN, 0, 9, 0, 2, 0, 0},
-		  {SEAT_OPEN, 1, 9, 7, 1, 0, 0},
-		  {SEAT_OPEN, 2, 9, 6, 1, 0, 0}},
+		{{{SEAT_OPEN, 0, 9, 0, 2, 0, 0, 4},
+		  {SEAT_OPEN, 1, 9, 7, 1, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 6, 1, 0, 0, 4}},
 		 POOL_SEAT,
 		 2},
 		/* offers count against the capacity */
-		{{{SEAT_OPEN, 0, 2, 1, 1, 0, 0},
-		  {SEAT_OPEN, 1, 9, 8, 1, 0, 0},
-		  {SEAT_OPEN, 2, 9, 6, 2, 0, 0}},
+		{{{SEAT_OPEN, 0, 2, 1, 1, 0, 0, 4},
+		  {SEAT_OPEN, 1, 9, 8, 1, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 6, 2, 0, 0, 4}},
 		 POOL_SEAT,
 		 2},
 		/* the most offers */
-		{{{SEAT_OPEN, 0, 9, 0, 4, 0, 0},
-		  {SEAT_OPEN, 1, 9, 0, 4, 0, 0},
-		  {SEAT_OPEN, 2, 9, 0, 3, 0, 0}},
+		{{{SEAT_OPEN, 0, 9, 0, 4, 0, 0, 4},
+		  {SEAT_OPEN, 1, 9, 0, 4, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 0, 3, 0, 0, 4}},
 		 POOL_SEAT,
 		 2},
-		{{{SEAT_OPEN, 0, 9, 0, 4, 0, 0},
-		  {SEAT_OPEN, 1, 9, 0, 4, 0, 0},
-		  {SEAT_OPEN, 2, 9, 0, 4, 0, 0}},
+		{{{SEAT_OPEN, 0, 9, 0, 4, 0, 0, 4},
+		  {SEAT_OPEN, 1, 9, 0, 4, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 0, 4, 0, 0, 4}},
 		 POOL_WAIT,
 		 NOBODY},
 		/* it said that it is full, or it is */
-		{{{SEAT_OPEN, 0, 9, 0, 0, 1, 0},
-		  {SEAT_OPEN, 1, 0, 0, 0, 0, 0},
-		  {SEAT_OPEN, 2, 9, 9, 0, 0, 0}},
+		{{{SEAT_OPEN, 0, 9, 0, 0, 1, 0, 4},
+		  {SEAT_OPEN, 1, 0, 0, 0, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 9, 0, 0, 0, 4}},
 		 POOL_WAIT,
 		 NOBODY},
-		{{{SEAT_SUSPECT, 0, 9, 0, 0, 0, 0},
-		  {SEAT_SHUT, 1, 9, 0, 0, 0, 0},
-		  {SEAT_OPEN, 2, 9, 8, 0, 0, 0}},
+		{{{SEAT_SUSPECT, 0, 9, 0, 0, 0, 0, 4},
+		  {SEAT_SHUT, 1, 9, 0, 0, 0, 0, 4},
+		  {SEAT_OPEN, 2, 9, 8, 0, 0, 0, 4}},
 		 POOL_SEAT,
 		 2},
-		{{{SEAT_SUSPECT, 0, 9, 0, 0, 0, 0},
-		  {SEAT_SHUT, 1, 9, 0, 0, 0, 0},
-		  {SEAT_SHUT, 2, 9, 0, 0, 0, 0}},
+		{{{SEAT_SUSPECT, 0, 9, 0, 0, 0, 0, 4},
+		  {SEAT_SHUT, 1, 9, 0, 0, 0, 0, 4},
+		  {SEAT_SHUT, 2, 9, 0, 0, 0, 0, 4}},
 		 POOL_WAIT,
 		 NOBODY},
-		{{{SEAT_SHUT, 0, 9, 0, 0, 0, 0},
-		  {SEAT_SHUT, 1, 9, 0, 0, 0, 0},
-		  {SEAT_SHUT, 2, 9, 0, 0, 0, 0}},
+		{{{SEAT_SHUT, 0, 9, 0, 0, 0, 0, 4},
+		  {SEAT_SHUT, 1, 9, 0, 0, 0, 0, 4},
+		  {SEAT_SHUT, 2, 9, 0, 0, 0, 0, 4}},
 		 POOL_NONE,
 		 NOBODY},
 	};
@@ -209,22 +212,23 @@ static void test_pool_hash_waits_for_the_slow_and_leaves_the_full(void **state)
 {
 	(void)state;
 	static const struct {
-		struct seat home; /* state, index, capacity, live, offered, is_full, is_coming */
+		struct seat
+			home; /* state, index, capacity, live, offered, is_full, is_coming, max_offers */
 		enum pool_choice choice;
 		bool moves;
 	} rows[] = {
-		{{SEAT_OPEN, 0, 9, 0, 0, 0, 0}, POOL_SEAT, false},
-		{{SEAT_OPEN, 0, 9, 5, 3, 0, 0}, POOL_SEAT, false},
-		{{SEAT_SUSPECT, 0, 9, 0, 0, 0, 0}, POOL_WAIT, false},
-		{{SEAT_OPEN, 0, 9, 0, 4, 0, 0}, POOL_WAIT, false},
-		{{SEAT_OPEN, 0, 9, 0, 0, 1, 0}, POOL_SEAT, true},
-		{{SEAT_OPEN, 0, 9, 9, 0, 0, 0}, POOL_SEAT, true},
-		{{SEAT_OPEN, 0, 9, 8, 1, 0, 0}, POOL_SEAT, true},
-		{{SEAT_SUSPECT, 0, 9, 9, 0, 0, 0}, POOL_SEAT, true},
-		{{SEAT_SHUT, 0, 9, 0, 0, 0, 0}, POOL_SEAT, true},
+		{{SEAT_OPEN, 0, 9, 0, 0, 0, 0, 4}, POOL_SEAT, false},
+		{{SEAT_OPEN, 0, 9, 5, 3, 0, 0, 4}, POOL_SEAT, false},
+		{{SEAT_SUSPECT, 0, 9, 0, 0, 0, 0, 4}, POOL_WAIT, false},
+		{{SEAT_OPEN, 0, 9, 0, 4, 0, 0, 4}, POOL_WAIT, false},
+		{{SEAT_OPEN, 0, 9, 0, 0, 1, 0, 4}, POOL_SEAT, true},
+		{{SEAT_OPEN, 0, 9, 9, 0, 0, 0, 4}, POOL_SEAT, true},
+		{{SEAT_OPEN, 0, 9, 8, 1, 0, 0, 4}, POOL_SEAT, true},
+		{{SEAT_SUSPECT, 0, 9, 9, 0, 0, 0, 4}, POOL_SEAT, true},
+		{{SEAT_SHUT, 0, 9, 0, 0, 0, 0, 4}, POOL_SEAT, true},
 		/* its child is just being started: a key that moved would split its room */
-		{{SEAT_SHUT, 0, 9, 0, 0, 0, 1}, POOL_WAIT, false},
-		{{SEAT_SHUT, 0, 9, 0, 0, 1, 1}, POOL_WAIT, false},
+		{{SEAT_SHUT, 0, 9, 0, 0, 0, 1, 4}, POOL_WAIT, false},
+		{{SEAT_SHUT, 0, 9, 0, 0, 1, 1, 4}, POOL_WAIT, false},
 	};
 	unsigned home = seat_of(1);
 	for (size_t i = 0; i < ROWS(rows); i++) {
