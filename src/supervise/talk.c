@@ -11,6 +11,7 @@
 #include "journal.h"
 #include "log.h"
 #include "pool/ledger.h"
+#include "supervise/answer.h"
 #include "supervise/supervisor.h"
 
 #include <errno.h>
@@ -124,13 +125,41 @@ static void handle_pong(struct child *child, const struct handoff_message *messa
 	handover_serve(&child->receiver);
 }
 
+static bool is_flood(struct child *child)
+{
+	if (++child->idle_talk > MAX_IDLE_TALK) {
+		child_condemn(child, "a flood of messages");
+		return true;
+	}
+	return false;
+}
+
+/* An answer may come when its client has been sent away, at the deadline; but no more of them than
+ * were asked, or it is idle talk. */
+static void handle_answer(struct child *child, const struct handoff_message *message)
+{
+	struct receiver *receiver = &child->receiver;
+	struct handover_answer answer;
+	const char *fault = answer_read(message, &answer);
+	if (fault != NULL) {
+		child_condemn(child, fault);
+	} else if (!handover_answered(receiver, message->id, &answer)) {
+		if (receiver->unanswered > 0) {
+			receiver->unanswered--;
+		} else {
+			is_flood(child);
+		}
+	}
+}
+
 static void handle_idle_talk(struct child *child, const struct handoff_message *message)
 {
 	const char *pool = child->receiver.pool->config->name;
 	char text[LOG_TEXT_BYTES];
-	if (++child->idle_talk > MAX_IDLE_TALK) {
-		child_condemn(child, "a flood of messages");
-	} else if (message->type == HANDOFF_LOG) {
+	if (is_flood(child)) {
+		return;
+	}
+	if (message->type == HANDOFF_LOG) {
 		const char *line =
 			handoff_pairs_find(message->payload, message->payload_bytes, "TEXT");
 		line = line != NULL ? line : "";
@@ -153,7 +182,26 @@ static bool payload_is_valid(const struct handoff_message *message)
 	case HANDOFF_REFUSED:
 	case HANDOFF_PONG:
 	case HANDOFF_LOG:
+	case HANDOFF_ALLOW:
+	case HANDOFF_DENY:
 		return handoff_pairs_are_valid(message->payload, message->payload_bytes);
+	default:
+		return true;
+	}
+}
+
+/* Who is asked takes no connections, and who takes connections is not asked. */
+static bool is_of_its_kind(const struct child *child, const struct handoff_message *message)
+{
+	const bool is_asked = child->receiver.pool->config->kind == CONFIG_KIND_AUTH;
+	switch (message->type) {
+	case HANDOFF_TAKEN:
+	case HANDOFF_REFUSED:
+	case HANDOFF_CLOSED:
+		return !is_asked;
+	case HANDOFF_ALLOW:
+	case HANDOFF_DENY:
+		return is_asked;
 	default:
 		return true;
 	}
@@ -161,6 +209,10 @@ static bool payload_is_valid(const struct handoff_message *message)
 
 static void handle_message(struct child *child, const struct handoff_message *message)
 {
+	if (!is_of_its_kind(child, message)) {
+		child_condemn(child, "a message that children of this kind of pool do not send");
+		return;
+	}
 	if (!payload_is_valid(message)) {
 		child_condemn(child, "a payload that is not KEY=VALUE pairs");
 		return;
@@ -182,6 +234,10 @@ static void handle_message(struct child *child, const struct handoff_message *me
 		break;
 	case HANDOFF_PONG:
 		handle_pong(child, message);
+		break;
+	case HANDOFF_ALLOW:
+	case HANDOFF_DENY:
+		handle_answer(child, message);
 		break;
 	default: /* LOG, or what a newer child knows */
 		handle_idle_talk(child, message);
@@ -228,6 +284,9 @@ void talk_read_last(struct child *child)
 		enum handoff_result result = native_receive(&child->receiver.link, &message);
 		if (result == HANDOFF_GONE || (result == HANDOFF_AGAIN && errno != EINTR)) {
 			return;
+		}
+		if (result == HANDOFF_OK && !is_of_its_kind(child, &message)) {
+			continue;
 		}
 		if (result == HANDOFF_OK && message.type == HANDOFF_TAKEN) {
 			handover_taken(&child->receiver, message.id);
