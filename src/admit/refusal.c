@@ -96,6 +96,13 @@ static const struct {
 	[REFUSAL_HEAD_TIMEOUT] = {408, "head-timeout",
 				  "The request head did not arrive in time; send it at once after "
 				  "connecting."},
+	[REFUSAL_AUTH] = {403, "auth", "You may not come in here."},
+	[REFUSAL_AUTH_DOWN] = {503, "auth-down",
+			       "The program that says who may come in here does not run; try again "
+			       "later, or tell the operator."},
+	[REFUSAL_AUTH_BUSY] = {503, "auth-busy",
+			       "Nobody could say in time whether you may come in; try again in a "
+			       "moment."},
 	[REFUSAL_POOL_FAILED] = {503, "pool-failed",
 				 "The program behind this address does not start; try again later, "
 				 "or tell the operator."},

@@ -6,6 +6,8 @@
  */
 #include "admit/reply.h"
 
+#include "handoff/handoff.h"
+
 #include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -74,13 +76,17 @@ static const char *fields_of(int status)
 	}
 }
 
-static size_t write_reply(int status, const char *phrase, const char *body, bool no_body,
-			  char buf[REPLY_MAX_BYTES])
+/* challenge: NULL unless the status is 401. */
+static size_t write_reply(int status, const char *phrase, const char *challenge, const char *body,
+			  bool no_body, char buf[REPLY_MAX_BYTES])
 {
 	int length = snprintf(buf, REPLY_MAX_BYTES,
 			      "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-			      "Content-Length: %zu\r\n%s\r\n%s",
-			      status, phrase, strlen(body), fields_of(status), no_body ? "" : body);
+			      "Content-Length: %zu\r\n%s%s%s%s\r\n%s",
+			      status, phrase, strlen(body), fields_of(status),
+			      challenge != NULL ? "WWW-Authenticate: " : "",
+			      challenge != NULL ? challenge : "", challenge != NULL ? "\r\n" : "",
+			      no_body ? "" : body);
 	assert(length > 0 && length < REPLY_MAX_BYTES);
 	return (size_t)length;
 }
@@ -94,12 +100,40 @@ size_t reply_write_refusal(enum refusal refusal, int status, bool no_body,
 	char body[REPLY_MAX_BYTES / 2];
 	int length = snprintf(body, sizeof body, "%d %s\n", used, refusal_text(refusal));
 	assert(length > 0 && (size_t)length < sizeof body);
-	return write_reply(used, phrase_of(used), body, no_body, buf);
+	return write_reply(used, phrase_of(used), NULL, body, no_body, buf);
+}
+
+/* Cut between characters of UTF-8, and without what a terminal might obey. Returns the length. */
+static size_t write_reason(const char *reason, char to[HANDOFF_MAX_REASON_BYTES])
+{
+	size_t len = strnlen(reason, HANDOFF_MAX_REASON_BYTES + 1);
+	if (len > HANDOFF_MAX_REASON_BYTES) {
+		len = HANDOFF_MAX_REASON_BYTES;
+		while (len > 0 && ((unsigned char)reason[len] & 0xc0) == 0x80) {
+			len--;
+		}
+	}
+	for (size_t i = 0; i < len; i++) {
+		unsigned char byte = (unsigned char)reason[i];
+		to[i] = byte < ' ' || byte == 0x7f ? '?' : reason[i];
+	}
+	return len;
+}
+
+size_t reply_write_denial(int status, const char *reason, const char *challenge, bool no_body,
+			  char buf[REPLY_MAX_BYTES])
+{
+	assert(is_error(status));
+	char text[HANDOFF_MAX_REASON_BYTES], body[REPLY_MAX_BYTES / 2];
+	size_t len = write_reason(reason != NULL ? reason : refusal_text(REFUSAL_AUTH), text);
+	snprintf(body, sizeof body, "%d %.*s\n", status, (int)len, text);
+	return write_reply(status, phrase_of(status), status == 401 ? challenge : NULL, body,
+			   no_body, buf);
 }
 
 size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES])
 {
 	int status = draining ? 503 : 200;
-	return write_reply(status, draining ? phrase_of(status) : "OK",
+	return write_reply(status, draining ? phrase_of(status) : "OK", NULL,
 			   draining ? "draining\n" : "ok\n", no_body, buf);
 }

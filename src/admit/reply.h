@@ -22,6 +22,15 @@ enum { REPLY_MAX_BYTES = 1024 };
  */
 size_t reply_write_refusal(enum refusal, int status, bool no_body, char buf[REPLY_MAX_BYTES]);
 
+/*
+ * The same for a client that an auth child has denied: the body is the child's reason (NULL: the
+ * table's sentence), at most HANDOFF_MAX_REASON_BYTES of it and control characters as '?'; with 401
+ * goes "WWW-Authenticate: challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or
+ * NULL. status: 400..599.
+ */
+size_t reply_write_denial(int status, const char *reason, const char *challenge, bool no_body,
+			  char buf[REPLY_MAX_BYTES]);
+
 /* The answer to a load balancer's health check: 200 "ok\n", or 503 "draining\n". no_body: HEAD. */
 size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES]);
 

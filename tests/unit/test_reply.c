@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "admit/reply.h"
+#include "handoff/handoff.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,8 @@ static void test_refusal_statuses_are_those_of_the_contract(void **state)
 		{REFUSAL_QUEUE_FULL, 503},     {REFUSAL_CHILDREN_DIED, 503},
 		{REFUSAL_BY_CHILD, 503},       {REFUSAL_VERSION, 505},
 		{REFUSAL_FRAMING, 400},        {REFUSAL_CODING, 501},
+		{REFUSAL_AUTH, 403},           {REFUSAL_AUTH_DOWN, 503},
+		{REFUSAL_AUTH_BUSY, 503},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		assert_int_equal(refusal_status(rows[i].refusal), rows[i].status);
@@ -135,6 +138,49 @@ static void test_reply_does_not_believe_a_child_s_status_that_is_no_error(void *
 	}
 }
 
+static const char *denial_reply(int status, const char *reason, const char *challenge)
+{
+	static char text[REPLY_MAX_BYTES + 1];
+	size_t len = reply_write_denial(status, reason, challenge, false, text);
+	assert_true(len > 0 && len < sizeof text);
+	text[len] = '\0';
+	return text;
+}
+
+static void test_reply_tells_why_an_auth_child_denied(void **state)
+{
+	(void)state;
+#define DENIED(line, length, fields, body)                                                        \
+	"HTTP/1.1 " line "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " length \
+	"\r\nConnection: close\r\n" fields "\r\n" body
+	assert_string_equal(denial_reply(401, "no token", "Bearer realm=\"x\""),
+			    DENIED("401 Unauthorized", "13",
+				   "WWW-Authenticate: Bearer realm=\"x\"\r\n", "401 no token\n"));
+	assert_string_equal(denial_reply(403, "no token", "Bearer"),
+			    DENIED("403 Forbidden", "13", "", "403 no token\n"));
+	assert_contains(denial_reply(403, NULL, NULL), refusal_text(REFUSAL_AUTH));
+	char head[REPLY_MAX_BYTES];
+	size_t len = reply_write_denial(401, "no token", "Bearer", true, head);
+	assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
+}
+
+static void test_reply_uses_200_bytes_of_a_reason_and_no_control_character(void **state)
+{
+	(void)state;
+	char reason[1000];
+	memset(reason, 'a', sizeof reason - 1);
+	reason[sizeof reason - 1] = '\0';
+	assert_contains(denial_reply(403, reason, NULL), "\r\nContent-Length: 205\r\n");
+	memcpy(reason + HANDOFF_MAX_REASON_BYTES - 1, "\xc3\xa4", 2); /* would be cut in two */
+	assert_contains(denial_reply(403, reason, NULL), "\r\nContent-Length: 204\r\n");
+	assert_contains(denial_reply(403, "a\r\n\tb\x1b\x7f\xc3\xa4", NULL),
+			"\r\n\r\n403 a???b??\xc3\xa4\n");
+	char challenge[HANDOFF_MAX_CHALLENGE_BYTES + 1];
+	memset(challenge, 'c', sizeof challenge - 1);
+	challenge[sizeof challenge - 1] = '\0';
+	assert_contains(denial_reply(401, reason, challenge), challenge); /* all of it fits */
+}
+
 static void assert_health(int draining, int no_body, const char *wanted)
 {
 	char text[REPLY_MAX_BYTES];
@@ -167,6 +213,8 @@ int main(void)
 		cmocka_unit_test(test_reply_says_what_its_status_obliges_it_to),
 		cmocka_unit_test(test_reply_carries_the_status_that_a_child_names),
 		cmocka_unit_test(test_reply_does_not_believe_a_child_s_status_that_is_no_error),
+		cmocka_unit_test(test_reply_tells_why_an_auth_child_denied),
+		cmocka_unit_test(test_reply_uses_200_bytes_of_a_reason_and_no_control_character),
 		cmocka_unit_test(test_reply_to_a_health_check),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
