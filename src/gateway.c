@@ -128,6 +128,7 @@ static const struct handover_events handover_events = {
 	.waits = conn_waits,
 	.passes = conn_passes,
 	.taken = conn_taken,
+	.answered = conn_answered,
 	.failed = conn_failed,
 	.suspected = handle_suspected,
 	.mute = handle_mute,

@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void handle_event(struct loop_io *io, unsigned events);
@@ -55,22 +56,39 @@ bool conn_watch(struct conn *conn, unsigned events)
 
 /* ---- judging ---- */
 
-static void submit(struct conn *conn, const struct request *request,
-		   const struct config_route *route)
+static const struct config_route *route_of(const struct conn *conn)
 {
-	struct conns *self = conn->conns;
-	struct slice key = judge_affinity_key(route, request, &conn->record->client);
-	conn->state = CONN_HANDOVER;
-	conn->is_plain = !request->is_upgrade;
-	loop_timer_stop(&conn->timer);
-	conn->record->route = (uint16_t)(route - self->config->routes);
-	conn->ticket.pool = &self->pools[route->pool];
-	conn->ticket.by_hash = key.at != NULL;
-	conn->ticket.key_hash = key.at != NULL ? hash_bytes(key.at, key.len) : 0;
+	return &conn->conns->config->routes[conn->record->route];
+}
+
+/* To the auth pool (AUTH) or to the route's own (HANDOVER), with a ticket as new. */
+static void submit(struct conn *conn, enum conn_state state)
+{
+	const struct config_route *route = route_of(conn);
+	const bool asks = state == CONN_AUTH;
+	conn->state = state;
+	conn->ticket =
+		(struct ticket){.id = conn->ticket.id,
+				.fd = conn->ticket.fd,
+				.by_hash = conn->by_hash && !asks,
+				.key_hash = conn->ticket.key_hash,
+				.pool = &conn->conns->pools[asks ? route->auth : route->pool]};
 	enum refusal refusal = handover_submit(&conn->ticket);
 	if (refusal != REFUSAL_NONE) {
-		refuse(conn, refusal, 0);
+		conn_failed(&conn->ticket, refusal, 0);
 	}
+}
+
+static void admit(struct conn *conn, const struct request *request,
+		  const struct config_route *route)
+{
+	struct slice key = judge_affinity_key(route, request, &conn->record->client);
+	conn->is_plain = !request->is_upgrade;
+	loop_timer_stop(&conn->timer);
+	conn->record->route = (uint16_t)(route - conn->conns->config->routes);
+	conn->by_hash = key.at != NULL;
+	conn->ticket.key_hash = key.at != NULL ? hash_bytes(key.at, key.len) : 0;
+	submit(conn, route->has_auth ? CONN_AUTH : CONN_HANDOVER);
 }
 
 /* The whole head is there, and well-formed. */
@@ -92,7 +110,7 @@ static void judge(struct conn *conn)
 		if (self->is_draining) {
 			refuse(conn, REFUSAL_STOPPING, 0);
 		} else {
-			submit(conn, request, verdict.route);
+			admit(conn, request, verdict.route);
 		}
 		break;
 	}
@@ -152,6 +170,7 @@ static void handle_event(struct loop_io *io, unsigned events)
 	case CONN_HEAD:
 		look(conn, events);
 		break;
+	case CONN_AUTH:
 	case CONN_HANDOVER:
 		if (events & (LOOP_LEFT | LOOP_HANGUP)) {
 			handover_withdraw(&conn->ticket);
@@ -206,14 +225,18 @@ size_t conn_write_offer(struct ticket *ticket, char *buf, size_t size)
 		return 0;
 	}
 	const struct request *request = peek_request(conn);
-	size_t len = offer_write(request, conn->record,
-				 &conn->conns->config->routes[conn->record->route],
-				 conn->listener->port, buf, size);
-	if (len == 0 || !offer_consume(ticket->fd, conn->record, request->head->bytes)) {
+	size_t len =
+		offer_write(request, conn->record, route_of(conn), conn->listener->port, buf, size);
+	bool ok = len > 0 && conn->grant_bytes <= size - len;
+	if (ok && conn->grant_bytes > 0) {
+		memcpy(buf + len, conn->grant, conn->grant_bytes);
+	}
+	if (!ok || (conn->state == CONN_HANDOVER &&
+		    !offer_consume(ticket->fd, conn->record, request->head->bytes))) {
 		conn_left(conn);
 		return 0;
 	}
-	return len;
+	return len + conn->grant_bytes;
 }
 
 void conn_waits(struct ticket *ticket)
@@ -227,6 +250,32 @@ void conn_passes(struct ticket *ticket)
 {
 	struct conn *conn = loop_owner(ticket, struct conn, ticket);
 	loop_io_remove(conn->conns->loop, &conn->io);
+}
+
+/* The child's message dies with this call, and the client may have to wait for room. */
+static bool keep_grant(struct conn *conn, const struct handover_answer *answer)
+{
+	if (answer->grant_bytes > 0) {
+		conn->grant = malloc(answer->grant_bytes);
+		if (conn->grant == NULL) {
+			return false;
+		}
+		memcpy(conn->grant, answer->grant, answer->grant_bytes);
+		conn->grant_bytes = answer->grant_bytes;
+	}
+	return true;
+}
+
+void conn_answered(struct ticket *ticket, const struct handover_answer *answer)
+{
+	struct conn *conn = loop_owner(ticket, struct conn, ticket);
+	if (answer->status != 0) {
+		refuse_denied(conn, answer);
+	} else if (!keep_grant(conn, answer)) {
+		refuse(conn, REFUSAL_AUTH_BUSY, 0);
+	} else {
+		submit(conn, CONN_HANDOVER);
+	}
 }
 
 void conn_taken(struct ticket *ticket, struct receiver *receiver)
@@ -244,7 +293,18 @@ void conn_taken(struct ticket *ticket, struct receiver *receiver)
 	conns_remove(conn);
 }
 
+/* What kept a question from its answer is told apart from the same fate of a connection. */
+static enum refusal refusal_of_question(enum refusal refusal)
+{
+	if (refusal == REFUSAL_STOPPING) {
+		return refusal;
+	}
+	const bool is_down = refusal == REFUSAL_POOL_FAILED || refusal == REFUSAL_CHILDREN_DIED;
+	return is_down ? REFUSAL_AUTH_DOWN : REFUSAL_AUTH_BUSY;
+}
+
 void conn_failed(struct ticket *ticket, enum refusal refusal, int status)
 {
-	refuse(loop_owner(ticket, struct conn, ticket), refusal, status);
+	struct conn *conn = loop_owner(ticket, struct conn, ticket);
+	refuse(conn, conn->state == CONN_AUTH ? refusal_of_question(refusal) : refusal, status);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients from accept to hand-over: reads the head without consuming it, judges it, submits it to
- * handover.c, or refuses and lingers. The only state machine of a connection in the gateway.
+ * Clients from accept to hand-over: reads the head without consuming it, judges it, has an auth
+ * child asked where the route says so, submits it to handover.c, or refuses and lingers. The only
+ * state machine of a connection in the gateway.
  *
- *	HEAD --judged--> HANDOVER --TAKEN--> (the child's; only its ledger record stays)
- *	  |                 |
- *	  +---refused------+-----> LINGER --end of file or linger_timeout--> (closed)
+ *	HEAD --judged--+--> AUTH --ALLOW--+--> HANDOVER --TAKEN--> (the child's; its record stays)
+ *	  |            +------------------+        |
+ *	  |                  |                     |
+ *	  +---refused--------+---------------------+--> LINGER --end of file or linger_timeout-->
  */
 #ifndef BATON_CONN_H
 #define BATON_CONN_H
@@ -21,7 +23,7 @@ struct listener;
 struct record;
 struct sockaddr_storage;
 
-enum conn_state { CONN_HEAD, CONN_HANDOVER, CONN_LINGER };
+enum conn_state { CONN_HEAD, CONN_AUTH, CONN_HANDOVER, CONN_LINGER };
 
 struct conn {
 	struct ticket ticket; /* id, the client's socket (owned here), the way to a child */
@@ -31,7 +33,10 @@ struct conn {
 	struct listener *listener;
 	enum conn_state state;
 	bool is_head;  /* the method: an answer has no body (RFC 9110, 9.3.2) */
+	bool by_hash;  /* with ticket.key_hash: what the route's pool goes by; auth pools do not */
 	bool is_plain; /* HTTP, no upgrade: it may end its side and still wait for the answer */
+	char *grant;   /* pairs of an ALLOW for the child that gets the client, or NULL; owned */
+	size_t grant_bytes;
 	struct loop_io io;
 	struct loop_timer timer; /* HEAD: head_timeout; LINGER: linger_timeout */
 };
@@ -60,6 +65,7 @@ void conns_finish(struct conns *); /* closes all */
 size_t conn_write_offer(struct ticket *, char *buf, size_t size);
 void conn_waits(struct ticket *);
 void conn_passes(struct ticket *);
+void conn_answered(struct ticket *, const struct handover_answer *);
 void conn_taken(struct ticket *, struct receiver *);
 void conn_failed(struct ticket *, enum refusal, int status);
 

@@ -36,6 +36,9 @@ void conn_close(struct conn *);
 /* Answers with the refusal, logs and counts it, and lingers. status 0: the refusal's own. */
 void refuse(struct conn *, enum refusal, int status);
 
+/* The same with what an auth child said: DENY. */
+void refuse_denied(struct conn *, const struct handover_answer *);
+
 /* Sends an answer and lets the client read it before the close. */
 void refuse_answer(struct conn *, const char *bytes, size_t len);
 

@@ -10,6 +10,7 @@
 #include "pool/ledger.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -59,6 +60,7 @@ void conns_finish(struct conns *self)
 {
 	for (size_t i = 0; i < self->used_end; i++) {
 		fd_close(&self->slots[i].ticket.fd);
+		free(self->slots[i].grant);
 	}
 	if (self->slots != NULL) {
 		loop_lane_finish(&self->head_lane);
@@ -100,4 +102,6 @@ void conns_remove(struct conn *conn)
 	conn->next_free = conn->conns->free;
 	conn->conns->free = conn;
 	peek_forget(conn);
+	free(conn->grant);
+	conn->grant = NULL;
 }

@@ -30,15 +30,29 @@ void refuse_answer(struct conn *conn, const char *bytes, size_t len)
 			 conn->conns->config->linger_timeout_ms);
 }
 
+static void note(struct conn *conn, enum refusal refusal, int status)
+{
+	const struct head *head = peek_head(conn);
+	struct slice target = head != NULL ? head->target : (struct slice){NULL, 0};
+	conn->conns->counters->refusals[refusal]++;
+	journal_refuse(conn->record, refusal, status, target.at, target.len);
+}
+
 void refuse(struct conn *conn, enum refusal refusal, int status)
 {
 	char bytes[REPLY_MAX_BYTES];
-	const struct head *head = peek_head(conn);
-	struct slice target = head != NULL ? head->target : (struct slice){NULL, 0};
 	status = status != 0 ? status : refusal_status(refusal);
-	conn->conns->counters->refusals[refusal]++;
-	journal_refuse(conn->record, refusal, status, target.at, target.len);
+	note(conn, refusal, status);
 	refuse_answer(conn, bytes, reply_write_refusal(refusal, status, conn->is_head, bytes));
+}
+
+void refuse_denied(struct conn *conn, const struct handover_answer *answer)
+{
+	char bytes[REPLY_MAX_BYTES];
+	note(conn, REFUSAL_AUTH, answer->status);
+	refuse_answer(conn, bytes,
+		      reply_write_denial(answer->status, answer->reason, answer->challenge,
+					 conn->is_head, bytes));
 }
 
 void refuse_linger(struct conn *conn)
