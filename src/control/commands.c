@@ -65,17 +65,24 @@ static void print_pool(const json_t *pool)
 {
 	size_t i;
 	json_t *child;
+	const bool asks = json_object_get(pool, "asked") != NULL;
 	printf("\npool %s: %s, %lld waiting\n", word(pool, "name"), word(pool, "state"),
 	       (long long)number(pool, "waiting"));
-	printf("  %5s  %8s  %-9s  %11s  %8s  %8s  %9s\n", "child", "pid", "state", "connections",
-	       "taken", "restarts", "up");
+	if (asks) {
+		printf("  %lld asked, %lld allowed, %lld denied\n",
+		       (long long)number(pool, "asked"), (long long)number(pool, "allowed"),
+		       (long long)number(pool, "denied"));
+	}
+	printf("  %5s  %8s  %-9s  %11s  %8s  %8s  %9s\n", "child", "pid", "state",
+	       asks ? "questions" : "connections", asks ? "answered" : "taken", "restarts", "up");
 	json_array_foreach(json_object_get(pool, "children"), i, child)
 	{
 		char up[32];
 		print_duration(number(child, "uptime_ms"), up);
 		printf("  %5lld  %8lld  %-9s  %11lld  %8lld  %8lld  %9s\n",
 		       (long long)number(child, "index"), (long long)number(child, "pid"),
-		       word(child, "state"), (long long)number(child, "connections"),
+		       word(child, "state"),
+		       (long long)number(child, asks ? "offered" : "connections"),
 		       (long long)number(child, "taken"), (long long)number(child, "restarts"), up);
 	}
 }

@@ -104,10 +104,18 @@ static json_t *write_pool(const struct status_view *view, const struct pool *poo
 		restarts += child->restarts;
 		json_array_append_new(children, write_child(view, child));
 	}
+	const bool asks = pool->config->kind == CONFIG_KIND_AUTH;
 	json_object_set_new(object, "name", json_string(pool->config->name));
+	json_object_set_new(object, "kind", json_string(asks ? "auth" : "socket"));
 	json_object_set_new(object, "state", json_string(pool_state(pool, ready)));
 	json_object_set_new(object, "waiting", number(pool->waiting_count));
 	json_object_set_new(object, "restarts", number(restarts));
+	if (asks) {
+		json_object_set_new(object, "asked", number(pool->asked));
+		json_object_set_new(object, "allowed", number(pool->allowed));
+		json_object_set_new(object, "denied", number(pool->denied));
+		json_object_set_new(object, "ignored", number(pool->ignored));
+	}
 	json_object_set_new(object, "children", children);
 	return object;
 }
