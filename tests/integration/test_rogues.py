@@ -36,6 +36,7 @@ PACKETS = [
     ("ready-no-number", "CAPACITY"), ("pong-without-ping", "PONG"),
     ("refused-after-taken", "REFUSED"), ("refused-200", "STATUS"), ("closed-empty", "CLOSED"),
     ("closed-twice", "CLOSED"), ("taken-of-id-0", "TAKEN"), ("no-pairs", "pairs"),
+    ("allow", "kind"), ("deny", "kind"),
 ]
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A child for routes with http = true: answers each plain request with what it was told and sent,
-as JSON. One request after the other, with blocking reads: good enough for a test alone."""
+as JSON, and tells it to a WebSocket whose query has "tell" as its first message. One request after
+the other, with blocking reads: good enough for a test alone."""
 
 import base64
 import json
@@ -67,6 +68,11 @@ def read_body(sock, head):
     return Reader(sock).exactly(int(protocol.head_field(head, b"content-length") or 0))
 
 
+def told(pairs, **more):
+    text = {key: value.decode("latin-1") for key, value in pairs.items()}
+    return json.dumps(dict(text, PID=os.getpid(), **more)).encode()
+
+
 def answer(sock, pairs):
     """The status that was sent."""
     head = pairs["HEAD"]
@@ -74,10 +80,7 @@ def answer(sock, pairs):
         body, status = read_body(sock, head), 200
     except Refused as refused:
         body, status = b"", refused.args[0]
-    told = {key: value.decode("latin-1") for key, value in pairs.items()}
-    told["BODY"] = base64.b64encode(body).decode()
-    told["PID"] = os.getpid()
-    content = json.dumps(told).encode()
+    content = told(pairs, BODY=base64.b64encode(body).decode())
     fields = f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode()
     if pairs["REQUEST_METHOD"] == b"HEAD":
         content = b""
@@ -92,6 +95,8 @@ class Child(protocol.Child):
     def handle_message(self, kind, ident, pairs, sockets, flags):
         if kind != protocol.CONNECTION or protocol.head_field(pairs["HEAD"], b"upgrade"):
             super().handle_message(kind, ident, pairs, sockets, flags)
+            if ident in self.connections and b"tell" in pairs["QUERY_STRING"].split(b"&"):
+                self.connections[ident].write(protocol.frame(protocol.OP_TEXT, told(pairs)))
             return
         self.send(protocol.TAKEN, ident)
         code = 0

@@ -11,7 +11,7 @@ import sys
 from python_child import (CLOSED, CONNECTION, HEADER, MAX_PACKET, PONG, READY, REFUSED, REPORT,
                           TAKEN, Child, write_pairs)
 
-UNKNOWN = 200
+UNKNOWN, ALLOW, DENY = 200, 75, 76
 
 
 def packet(kind, ident=0, payload=b"", version=1, reserved=0, surplus=0):
@@ -47,6 +47,8 @@ ROGUES = {
     "closed-empty": lambda c, i: c.send(packet(CLOSED)),
     "closed-twice": lambda c, i: c.send(packet(CLOSED, payload=report(i) * 2)),
     "taken-of-id-0": lambda c, i: c.send(packet(TAKEN)),
+    "allow": lambda c, i: c.send(packet(ALLOW, i)),
+    "deny": lambda c, i: c.send(packet(DENY, i)),
     "no-pairs": lambda c, i: c.send(packet(PONG, payload=b"no pair")),
     # These are no breach: what a newer child might send, and all that one packet may hold.
     "unknown-type": lambda c, i: c.send(packet(UNKNOWN, i, b"\xff\0anything")),
