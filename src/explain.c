@@ -147,6 +147,9 @@ static void print_route(const struct config *config, const char *file,
 		print_key(route->written, &entries[i]);
 	}
 	print_pool(config, file, config->pools[route->pool].name);
+	if (route->has_auth) {
+		print_pool(config, file, config->pools[route->auth].name);
+	}
 }
 
 static void print_origin(const struct config_route *route, const struct request *request)
@@ -170,6 +173,16 @@ static int print_refusal(enum refusal refusal)
 	return GATEWAY_FAILED;
 }
 
+static void print_hand_over(const struct config *config, const struct config_route *route)
+{
+	printf("%-10shanded over to a child of pool \"%s\"", "answer",
+	       config->pools[route->pool].name);
+	if (route->has_auth) {
+		printf(", if pool \"%s\" says yes", config->pools[route->auth].name);
+	}
+	puts("");
+}
+
 static int print_verdict(const struct verdict *verdict, const struct config *config)
 {
 	switch (verdict->kind) {
@@ -179,8 +192,7 @@ static int print_verdict(const struct verdict *verdict, const struct config *con
 		printf("%-10s200: this is the listener's health check\n", "answer");
 		break;
 	case VERDICT_HAND_OVER:
-		printf("%-10shanded over to a child of pool \"%s\"\n", "answer",
-		       config->pools[verdict->route->pool].name);
+		print_hand_over(config, verdict->route);
 		break;
 	}
 	return GATEWAY_OK;

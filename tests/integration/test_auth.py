@@ -16,7 +16,7 @@ import pytest
 
 import raw
 import wsclient
-from gateway import REPOSITORY, Gateway
+from gateway import REPOSITORY, Gateway, run_baton
 from probes import (Client, Stopped, answers, children, opened, pids, status, wait_connections,
                     wait_ready, wait_until)
 
@@ -178,6 +178,12 @@ def test_who_needs_no_leave_is_not_asked_about(shared):
         "/fault?user=ann", fields=["Origin: https://evil.test"])).status == 403
     assert raw.get(shared.address(), "/nothing").status == 404
     assert who(shared)["asked"] == before
+
+
+def test_check_names_the_pool_that_is_asked(shared):
+    result = run_baton("check", "-c", shared.directory / "baton.conf", "--route", "ws://a/fault")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert 'a child of pool "app", if pool "who" says yes' in result.stdout
 
 
 # -- kept out ----------------------------------------------------------------------------------
