@@ -29,9 +29,11 @@ CHILDREN = {
     "fault": [str(FAULT)],
 }
 
-HELLO, CONNECTION, CLOSE, PING, DRAIN = 1, 2, 6, 7, 8
-READY, TAKEN, REFUSED, CLOSED, PONG, LOG = 65, 66, 67, 68, 69, 74
-NAMES = {HELLO, CONNECTION, CLOSE, PING, DRAIN, READY, TAKEN, REFUSED, CLOSED, PONG, LOG}
+HELLO, CONNECTION, AUTH, CLOSE, PING, DRAIN = 1, 2, 5, 6, 7, 8
+READY, TAKEN, REFUSED, CLOSED, PONG, LOG, ALLOW, DENY = 65, 66, 67, 68, 69, 74, 75, 76
+NAMES = {HELLO, CONNECTION, AUTH, CLOSE, PING, DRAIN, READY, TAKEN, REFUSED, CLOSED, PONG, LOG,
+         ALLOW, DENY}
+HAVE_ID = (CONNECTION, AUTH, CLOSE, TAKEN, REFUSED, ALLOW, DENY)
 HEADER = struct.Struct("<BBHIQ")
 REPORT = struct.Struct("<5Q2HI")
 MAX_PACKET = 48 * 1024
@@ -399,7 +401,7 @@ def test_the_examples_of_the_manual_are_right():
             assert Report(*REPORT.unpack(payload)) == Report(ID, 19, 11, 1, 1, 1000, 0)
         else:
             assert payload == b"" or re.fullmatch(rb"([A-Z0-9_-]+=[^\0]*\0)+", payload), block
-        assert ident == (ID if kind in (CONNECTION, CLOSE, TAKEN, REFUSED) else 0), block
+        assert ident == (ID if kind in HAVE_ID else 0), block
         kinds.add(kind)
     assert kinds == NAMES
 
