@@ -10,6 +10,7 @@
 #include "libbaton/conn.h"
 #include "libbaton/handshake.h"
 #include "libbaton/host.h"
+#include "libbaton/metadata.h"
 #include "libbaton/output.h"
 
 #include <errno.h>
@@ -34,73 +35,17 @@ static struct payload payload_of(const struct baton_conn *conn)
 	return (struct payload){NULL, 0};
 }
 
-/* "X-Forwarded" is key X_FORWARDED. A field with an underscore in its own name is never found, or
- * a client could pose as another field. */
-static bool is_field(const char *line, size_t name_len, const char *key)
+/* NULL when it is absent. Lives until the next call. */
+static const char *find(struct baton_conn *conn, const char *key)
 {
-	if (strlen(key) != name_len) {
-		return false;
-	}
-	for (size_t i = 0; i < name_len; i++) {
-		char c = line[i];
-		if (c >= 'a' && c <= 'z') {
-			c = (char)(c - 'a' + 'A');
-		}
-		if (c == '_' || (c == '-' ? '_' : c) != key[i]) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Adds one line's value to what value holds already, and returns the new length. */
-static size_t join(char *value, size_t length, const char *from, const char *end,
-		   const char *separator)
-{
-	while (from < end && (*from == ' ' || *from == '\t')) {
-		from++;
-	}
-	if (length > 0) {
-		memcpy(value + length, separator, 2);
-		length += 2;
-	}
-	memcpy(value + length, from, (size_t)(end - from));
-	return length + (size_t)(end - from);
-}
-
-/* All lines of one field, RFC 9110, 5.3. baton->value has room for a whole head, and a line with
- * its name and CRLF is longer than its value and a separator. */
-static const char *find_field(struct baton *baton, struct payload payload, const char *key)
-{
-	const char *head = handoff_pairs_find(payload.at, payload.len, "HEAD");
-	const char *separator = strcmp(key, "COOKIE") == 0 ? "; " : ", ";
-	const char *line = head != NULL ? strstr(head, "\r\n") : NULL; /* behind the request line */
-	size_t length = 0;
-	bool is_there = false;
-	while (line != NULL) {
-		line += 2;
-		const char *end = strstr(line, "\r\n");
-		const char *colon = end != NULL ? memchr(line, ':', (size_t)(end - line)) : NULL;
-		if (colon != NULL && is_field(line, (size_t)(colon - line), key)) {
-			length = join(baton->value, length, colon + 1, end, separator);
-			is_there = true;
-		}
-		line = end;
-	}
-	baton->value[length] = '\0';
-	return is_there ? baton->value : NULL;
+	struct payload payload = payload_of(conn);
+	return payload.at != NULL ? metadata_find(payload.at, payload.len, key, conn->baton->value)
+				  : NULL;
 }
 
 const char *baton_get(struct baton_conn *conn, const char *key)
 {
-	struct payload payload = payload_of(conn);
-	if (payload.at == NULL || conn->state != CONN_OPENING) {
-		return NULL;
-	}
-	if (strncmp(key, "HTTP_", 5) == 0) {
-		return find_field(conn->baton, payload, key + 5);
-	}
-	return handoff_pairs_find(payload.at, payload.len, key);
+	return conn->state == CONN_OPENING ? find(conn, key) : NULL;
 }
 
 /* ---- answers ---- */
@@ -175,7 +120,7 @@ static const char *agree_on_extensions(struct baton_conn *conn, char to[DEFLATE_
 	if (conn->baton->packing.deflate == NULL) {
 		return NULL;
 	}
-	const char *offered = find_field(conn->baton, payload_of(conn), "SEC_WEBSOCKET_EXTENSIONS");
+	const char *offered = find(conn, "HTTP_SEC_WEBSOCKET_EXTENSIONS");
 	return packing_agree(conn, offered, to) ? to : NULL;
 }
 
@@ -183,7 +128,7 @@ static void accept_with(struct baton_conn *conn, const char *subprotocol)
 {
 	char head[HANDSHAKE_MAX_BYTES], response[DEFLATE_RESPONSE_BYTES];
 	const char *extensions = agree_on_extensions(conn, response);
-	const char *key = find_field(conn->baton, payload_of(conn), "SEC_WEBSOCKET_KEY");
+	const char *key = find(conn, "HTTP_SEC_WEBSOCKET_KEY");
 	size_t len =
 		key != NULL ? handshake_write(head, key, strlen(key), subprotocol, extensions) : 0;
 	if (len == 0) {
@@ -205,8 +150,7 @@ int baton_accept(struct baton_conn *conn, const char *subprotocol)
 		return -1;
 	}
 	if (subprotocol != NULL &&
-	    !handshake_offers(find_field(conn->baton, payload_of(conn), "SEC_WEBSOCKET_PROTOCOL"),
-			      subprotocol)) {
+	    !handshake_offers(find(conn, "HTTP_SEC_WEBSOCKET_PROTOCOL"), subprotocol)) {
 		errno = EINVAL;
 		return -1;
 	}
