@@ -167,6 +167,7 @@ void baton_destroy(struct baton *baton)
 static bool is_over(const struct baton *baton)
 {
 	bool is_drained = baton->drain.is_running && baton->table.count == 0 &&
+			  baton->channel.questions.first == NULL &&
 			  channel_is_quiet(&baton->channel);
 	bool is_orphan = channel_is_lost(&baton->channel) && baton->table.count == 0;
 	return baton->is_stopped || baton->drain.is_over || is_drained || is_orphan;

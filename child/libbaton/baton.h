@@ -40,6 +40,7 @@ extern "C" {
 
 struct baton;
 struct baton_conn;
+struct baton_question;
 struct baton_watch;
 
 /* The type of a message; BATON_MORE is added to it for every piece of a message but the last. */
@@ -97,6 +98,11 @@ struct baton_app {
 	void (*drain)(struct baton *, unsigned ms, void *app);
 
 	uint64_t flags; /* BATON_PIECES, or 0 */
+
+	/* May this client in? Asked in a pool that a route names as auth; baton_allow or baton_deny
+	 * answers, now or later. NULL: everybody is denied with 500. An app with auth and without
+	 * open takes no connections (500). */
+	void (*auth)(struct baton_question *, void *app);
 };
 
 /*
@@ -162,6 +168,24 @@ size_t baton_queued(const struct baton_conn *);
  * other HTTP_<FIELD>. NULL when absent, and once the connection is answered (101 or refusal): copy
  * what is needed later. The value lives until the next baton_get. */
 const char *baton_get(struct baton_conn *, const char *key);
+
+/* The same about a client that asks to come in. The value lives until the next call. */
+const char *baton_question_get(struct baton_question *, const char *key);
+
+/* Tells the child that will get the client: its baton_get knows key then. Before baton_allow. key:
+ * "REMOTE_USER", or one that begins with "AUTH_"; value: no control bytes. 0, or -1 with errno:
+ * EINVAL (key or value), ENOSPC (more than 4 KiB in all). */
+int baton_question_tell(struct baton_question *, const char *key, const char *value);
+
+/*
+ * The answer, exactly one, which ends the question; the client may have left meanwhile. A question
+ * without an answer when the process ends is put to another child.
+ * status: 400..599, else it becomes 500. reason: what the client reads, up to 200 bytes, or NULL.
+ * challenge: the value of WWW-Authenticate, with status 401; NULL, or what is no field value of at
+ * most 512 bytes, is left out.
+ */
+void baton_allow(struct baton_question *);
+void baton_deny(struct baton_question *, int status, const char *reason, const char *challenge);
 
 /* A pointer of the author's, NULL at first. */
 void **baton_user(struct baton_conn *);

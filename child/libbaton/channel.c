@@ -41,6 +41,7 @@ static void lose(struct baton *baton)
 	channel->is_mute = true;
 	channel->reports.count = 0;
 	channel->ready_due = channel->pong_due = channel->reports_due = false;
+	channel->questions.answers_due = false;
 }
 
 void channel_finish(struct baton *baton)
@@ -51,6 +52,7 @@ void channel_finish(struct baton *baton)
 		conn_discard(channel->offered);
 		channel->offered = NULL;
 	}
+	questions_free(&channel->questions);
 	reports_free(&channel->reports);
 	loop_lane_finish(&channel->report_lane);
 }
@@ -58,7 +60,7 @@ void channel_finish(struct baton *baton)
 bool channel_is_quiet(const struct channel *channel)
 {
 	return channel->answer == 0 && !channel->reports_due && !channel->ready_due &&
-	       !channel->pong_due;
+	       !channel->pong_due && !channel->questions.answers_due;
 }
 
 bool channel_is_lost(const struct channel *channel)
@@ -142,6 +144,16 @@ static bool send_answer(struct baton *baton)
 	return true;
 }
 
+static bool send_answers(struct channel *channel)
+{
+	if (!channel->is_mute &&
+	    questions_send(&channel->questions, channel->io.fd) == HANDOFF_GONE) {
+		channel->is_mute = true;
+	}
+	channel->questions.answers_due &= !channel->is_mute; /* nobody waits for them any more */
+	return !channel->questions.answers_due;
+}
+
 static void send_reports(struct channel *channel)
 {
 	if (!channel->is_mute && reports_send(&channel->reports, channel->io.fd) == HANDOFF_GONE) {
@@ -195,6 +207,7 @@ static void send_all(struct baton *baton)
 	struct channel *channel = &baton->channel;
 	bool has_room = !channel->ready_due || send_ready(channel);
 	has_room = has_room && (channel->answer == 0 || send_answer(baton));
+	has_room = has_room && (!channel->questions.answers_due || send_answers(channel));
 	has_room = has_room && (!channel->pong_due || send_pong(baton));
 	if (has_room && channel->reports_due) {
 		send_reports(channel);
@@ -283,6 +296,12 @@ static void handle_message(struct baton *baton, const struct handoff_message *me
 		break;
 	case HANDOFF_CONNECTION:
 		handle_offer(baton, message, fd);
+		break;
+	case HANDOFF_AUTH:
+		if (!question_ask(baton, message)) {
+			tell_once(channel, &channel->told_no_auth,
+				  "asked who may in, but this child has no auth callback");
+		}
 		break;
 	case HANDOFF_CLOSE:
 		handle_close(baton, message);

@@ -4,6 +4,7 @@
 #define BATON_CHANNEL_H
 
 #include "handoff/handoff.h"
+#include "libbaton/question.h"
 #include "libbaton/reports.h"
 #include "loop/loop.h"
 
@@ -22,7 +23,7 @@ struct channel {
 	unsigned interest;
 	bool is_mute; /* nobody hears us any more; what came before that is still read */
 	bool ready_due, pong_due, reports_due;
-	bool told_unknown, told_malformed; /* logged once each */
+	bool told_unknown, told_malformed, told_no_auth; /* logged once each */
 	uint64_t capacity;
 
 	/* The offer being answered. While answer is not 0 it waits for room in the channel, and
@@ -31,6 +32,7 @@ struct channel {
 	struct baton_conn *offered;
 	struct handoff_message offer;
 
+	struct questions questions;
 	struct reports reports;
 	struct loop_lane report_lane;
 	struct loop_timer report_timer;

@@ -201,7 +201,12 @@ void offer_open(struct baton_conn *conn)
 	table_add(&baton->table, conn);
 	baton->opening = conn;
 	baton->current = conn;
-	int verdict = baton->app.open != NULL ? baton->app.open(conn, baton->data) : BATON_ACCEPT;
+	int verdict = BATON_ACCEPT;
+	if (baton->app.open != NULL) {
+		verdict = baton->app.open(conn, baton->data);
+	} else if (baton->app.auth != NULL) {
+		verdict = 500; /* a route's pool by mistake: not everybody may in */
+	}
 	if (conn->state == CONN_OPENING) {
 		decide(conn, verdict);
 	}

@@ -25,6 +25,7 @@
 struct fake_app fake_app;
 struct baton *fake_baton;
 uint64_t fake_flags;
+void (*fake_auth)(struct baton_question *, void *app);
 int fake_channel = -1, fake_child_end = -1;
 
 static uint64_t moved_ms;
@@ -122,6 +123,7 @@ void fake_start(void)
 		.writable = app_writable,
 		.drain = app_drain,
 		.flags = fake_flags,
+		.auth = fake_auth,
 	};
 	int pair[2];
 	char number[16];

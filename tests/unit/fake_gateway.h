@@ -35,7 +35,8 @@ extern struct baton *fake_baton;
 extern int fake_channel;   /* the gateway's end */
 extern int fake_child_end; /* a duplicate of the child's end, as the gateway keeps one */
 
-extern uint64_t fake_flags; /* of the app that fake_start makes */
+extern uint64_t fake_flags;                                   /* of the app that fake_start makes */
+extern void (*fake_auth)(struct baton_question *, void *app); /* the same; app is &fake_app */
 
 void fake_start(void); /* creates the child and reads nothing */
 void fake_stop(void);  /* destroys it and closes the channel; a test may have done parts of it */
