@@ -9,7 +9,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # Programs.
-foreach(program baton baton-echo baton-chat baton-static baton-status)
+foreach(program baton baton-auth-jwt baton-echo baton-chat baton-static baton-status)
 	if(TARGET ${program})
 		install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 	endif()
