@@ -82,7 +82,7 @@ def next_line(client):
 
 
 def test_document_has_its_programs():
-    assert list(PROGRAMS) == ["echo", "greet", "chat", "login"]
+    assert list(PROGRAMS) == ["echo", "greet", "chat", "login", "door"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -179,12 +179,18 @@ def test_greet_chooses_its_subprotocol_when_it_is_offered(greet, offered, chosen
 # -- step 3 ----------------------------------------------------------------------------------
 
 
-def chat_config(program):
-    """The text's configuration, but its listener."""
-    (block,) = [b for b in documents.blocks(CHILDREN) if re.search(r"^pool ", b.text, re.MULTILINE)]
+def config(name, program):
+    """The text's configuration that starts a program of this name, but its listener."""
+    (block,) = [b for b in documents.blocks(CHILDREN)
+                if re.search(r"^pool ", b.text, re.MULTILINE) and f'{{"{name}"}}' in b.text]
     text = re.sub(r"^listen .*\n", "", block.text, flags=re.MULTILINE)
-    assert text.count('"./my-child"') == 1
-    return text.replace("./my-child", str(program))
+    return text.replace(name, str(program))
+
+
+def chat_config(program):
+    text = config("./my-child", program)
+    assert text.count(str(program)) == 1
+    return text
 
 
 def enter(server, room, name):
@@ -281,6 +287,28 @@ def test_login_answers_when_the_thread_knows(author):
             with raw.Connection(server.address()) as client:
                 client.send(raw.upgrade_head("/", fields=good))
         server.wait_events("close", 42)
+
+
+# -- who may come in -------------------------------------------------------------------------
+
+
+def test_door_greets_who_has_a_key_and_nobody_else(author):
+    with Gateway(config("./door", author.child("door"))) as server:
+        for key, greeting in (("k-4711", "hello ann, you are editor"),
+                              ("k-0815", "hello bob, you are guest")):
+            fields = [f"X-Api-Key: {key}", "Remote-User: eve", "Auth-Role: editor"]
+            with wsclient.WebSocket(server.address(), "/", fields=fields) as client:
+                assert next_text(client) == greeting
+                client.close()
+        for fields in ((), ("X-Api-Key: k-4712",), ("X-Api-Key: k-4711", "X-Api-Key: k-4711")):
+            response = ask(server, "/", *fields)
+            assert response.status == 403
+            assert b"bring a key that I know, as X-Api-Key" in response.body
+
+
+def test_door_in_the_wrong_pool_lets_nobody_in(author):
+    with serve_child(author.child("door")) as server:
+        assert ask(server, "/", "X-Api-Key: k-4711").status == 500
 
 
 # -- what else the text claims ---------------------------------------------------------------
