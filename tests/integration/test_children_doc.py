@@ -121,7 +121,7 @@ def test_echo_is_built_from_the_tree_as_the_text_says(author):
     words = shlex.split(line)
     assert words[:4] == ["cc", "-o", "my-child", "my-child.c"]
     places = {"-Ichild/libbaton": f"-I{REPOSITORY}/child/libbaton",
-              "build/libbaton.a": f"{BUILD}/libbaton.a"}
+              "build/installed/libbaton.a": f"{BUILD}/installed/libbaton.a"}
     program = author.compile("from-tree", PROGRAMS["echo"],
                              [places.get(word, word) for word in words[4:]])
     with serve_child(program) as server, wsclient.WebSocket(server.address(), "/") as client:
