@@ -76,8 +76,9 @@ struct pool {
 	const struct config_pool *config;
 	unsigned index;
 	size_t count;
-	struct seat **seats;                     /* seats[i] is in a receiver */
-	struct ticket waiting;                   /* sentinel of the queue, oldest first */
+	struct seat **seats;           /* seats[i] is in a receiver */
+	struct ticket waiting;         /* sentinel of the queue, oldest first */
+	struct loop_lane waiting_lane; /* queue_timeout: pools differ, in a pool it is one */
 	unsigned waiting_count, waiting_for_any; /* all, and those not by hash */
 	bool is_failed;                          /* its children do not start: refuse at once */
 	bool is_stopping;                        /* it takes nobody any more */
@@ -126,7 +127,7 @@ struct handover_events {
 struct handover {
 	const struct handover_events *events;
 	struct loop *loop;
-	struct loop_lane watch_lane, queue_lane, offer_lane;
+	struct loop_lane watch_lane, offer_lane;
 	struct messages messages;
 	uint64_t taken_back, dealt_again; /* offers */
 };

@@ -68,7 +68,7 @@ static void place(struct ticket *ticket)
 	bool moves = may_move(ticket);
 	handover_end_offer(ticket);
 	if (now_ms >= ticket->deadline_ms) {
-		handover_fail(ticket, REFUSAL_HANDOVER_TIMEOUT, 0);
+		ticket_fail(ticket, REFUSAL_HANDOVER_TIMEOUT, 0);
 	} else if (moves || handover_send_offer(ticket, receiver) != HANDOFF_OK) {
 		handover_deal_again(ticket);
 	}
@@ -80,7 +80,7 @@ static void give_up_asking(struct ticket *ticket)
 	struct receiver *receiver = ticket->receiver;
 	handover_end_offer(ticket);
 	receiver->unanswered++;
-	handover_fail(ticket, REFUSAL_HANDOVER_TIMEOUT, 0);
+	ticket_fail(ticket, REFUSAL_HANDOVER_TIMEOUT, 0);
 	handover_serve(receiver);
 }
 
@@ -155,7 +155,7 @@ void handover_died(struct receiver *receiver)
 		ticket->deaths +=
 			is_among(&back, ticket) ? 0 : 1; /* what it never read did not kill it */
 		if (ticket->deaths >= MAX_DEATHS) {
-			handover_fail(ticket, REFUSAL_CHILDREN_DIED, 0);
+			ticket_fail(ticket, REFUSAL_CHILDREN_DIED, 0);
 		} else {
 			handover_deal_again(ticket);
 		}
