@@ -13,11 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	ANSWER_BYTES = 4096,
-	REASON_BYTES = 1000, /* the gateway cuts it where a character ends */
-	CHALLENGE_BYTES = 512,
-};
+enum { REASON_BYTES = 1000 }; /* the gateway cuts it where a character ends */
 
 struct baton_question {
 	struct baton_question *next;
@@ -25,7 +21,7 @@ struct baton_question {
 	uint64_t id;
 	unsigned answer; /* HANDOFF_ALLOW, HANDOFF_DENY; 0: open */
 	struct handoff_pairs pairs;
-	char said[ANSWER_BYTES]; /* what pairs writes */
+	char said[HANDOFF_MAX_GRANT_BYTES]; /* what pairs writes */
 	size_t payload_bytes;
 	char payload[]; /* of the AUTH */
 };
@@ -150,8 +146,8 @@ static bool is_field_value(const char *text)
 	while (text[len] >= ' ' && text[len] <= '~') {
 		len++;
 	}
-	return text[len] == '\0' && len > 0 && len <= CHALLENGE_BYTES && text[0] != ' ' &&
-	       text[len - 1] != ' ';
+	return text[len] == '\0' && len > 0 && len <= HANDOFF_MAX_CHALLENGE_BYTES &&
+	       text[0] != ' ' && text[len - 1] != ' ';
 }
 
 void baton_deny(struct baton_question *question, int status, const char *reason,
