@@ -17,7 +17,7 @@ struct handoff_closed;
 /* What did not come from a Close frame but from the fate of the child. */
 enum { JOURNAL_ABNORMAL = 1006 };
 
-/* target: what the client asked for, or NULL when that is not known. */
+/* target: what the client asked for, or NULL when that is not known. Its query is not logged. */
 void journal_refuse(const struct record *, enum refusal, int status, const char *target,
 		    size_t target_len);
 

@@ -95,6 +95,12 @@ def test_refusal_is_readable_and_leaves_nothing_behind(echo, what, request_bytes
     check_echo(echo.address())
 
 
+def test_refusal_logs_the_path_and_never_the_query(echo):
+    response = raw.request(echo.address(), head("GET /nowhere?token=secret HTTP/1.1"))
+    check_refusal(response, 404)
+    assert echo.wait_event("refuse", client=response.client)["target"] == "/nowhere"
+
+
 def test_refusal_is_readable_when_the_client_goes_on_sending(echo):
     """Unread bytes at close would turn into a reset, which destroys the answer."""
     response = raw.request(echo.address(), head("GET /nowhere HTTP/1.1") + b"x" * 60000)
