@@ -7,25 +7,49 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+
+void address_from_bytes(struct address *address, const void *ip, size_t ip_bytes, unsigned port)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291, 2.5.5.2 */
+	const uint8_t *bytes = ip;
+	if (ip_bytes == 16 && memcmp(bytes, mapped, sizeof mapped) == 0) {
+		bytes += sizeof mapped;
+		ip_bytes = 4;
+	}
+	*address = (struct address){.port = (uint16_t)port,
+				    .family = ip_bytes == 4 ? ADDRESS_IPV4 : ADDRESS_IPV6};
+	memcpy(address->ip, bytes, ip_bytes);
+}
 
 void address_from_sockaddr(struct address *address, const struct sockaddr_storage *from)
 {
 	*address = (struct address){.family = ADDRESS_UNIX};
 	if (from->ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)from;
-		address->family = ADDRESS_IPV4;
-		address->port = ntohs(in->sin_port);
-		memcpy(address->ip, &in->sin_addr, 4);
+		address_from_bytes(address, &in->sin_addr, 4, ntohs(in->sin_port));
 	} else if (from->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)from;
-		bool mapped = IN6_IS_ADDR_V4MAPPED(&in->sin6_addr);
-		address->family = mapped ? ADDRESS_IPV4 : ADDRESS_IPV6;
-		address->port = ntohs(in->sin6_port);
-		memcpy(address->ip, in->sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+		address_from_bytes(address, &in->sin6_addr, 16, ntohs(in->sin6_port));
 	}
+}
+
+bool address_parse_ip(const char *text, size_t len, struct address *address_r)
+{
+	char copy[INET6_ADDRSTRLEN];
+	uint8_t ip[16];
+	if (len >= sizeof copy || memchr(text, '\0', len) != NULL) {
+		return false;
+	}
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	bool is_ipv6 = strchr(copy, ':') != NULL;
+	if (inet_pton(is_ipv6 ? AF_INET6 : AF_INET, copy, ip) != 1) {
+		return false;
+	}
+	address_from_bytes(address_r, ip, is_ipv6 ? 16 : 4, 0);
+	return true;
 }
 
 static size_t write_number(char *to, unsigned value)

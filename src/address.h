@@ -3,6 +3,7 @@
 #ifndef BATON_ADDRESS_H
 #define BATON_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,12 @@ struct address {
 
 /* IPv4-mapped IPv6 becomes IPv4; what is neither IPv4 nor IPv6 counts as a Unix socket. */
 void address_from_sockaddr(struct address *, const struct sockaddr_storage *);
+
+/* From 4 or 16 bytes in network order, mapped as above. */
+void address_from_bytes(struct address *, const void *ip, size_t ip_bytes, unsigned port);
+
+/* "192.0.2.1" or "2001:db8::1" and nothing else, mapped as above; port 0. False: neither. */
+bool address_parse_ip(const char *text, size_t len, struct address *address_r);
 
 /* "192.0.2.1", "2001:db8::1" or "unix", without port. Returns the length. */
 size_t address_write_ip(const struct address *, char text[ADDRESS_TEXT_BYTES]);
