@@ -229,6 +229,18 @@ bool grammar_split_host(struct slice host, struct slice *name_r, struct slice *p
 	return true;
 }
 
+unsigned grammar_port_number(struct slice port, unsigned otherwise)
+{
+	if (port.at == NULL) {
+		return otherwise;
+	}
+	unsigned number = 0;
+	for (size_t i = 0; i < port.len; i++) {
+		number = number * 10 + (unsigned)(port.at[i] - '0');
+	}
+	return number;
+}
+
 struct slice grammar_trim(struct slice text)
 {
 	while (text.len > 0 && (text.at[0] == ' ' || text.at[0] == '\t')) {

@@ -55,6 +55,9 @@ bool grammar_is_extension(struct slice);
  */
 bool grammar_split_host(struct slice host, struct slice *name_r, struct slice *port_r);
 
+/* Of a port that grammar_split_host gave; otherwise where there is none. */
+unsigned grammar_port_number(struct slice port, unsigned otherwise);
+
 /* Without the SP and HTAB around it. */
 struct slice grammar_trim(struct slice);
 

@@ -24,18 +24,6 @@ static unsigned default_port(struct slice scheme)
 	return slice_equals_nocase(scheme, "https") ? 443 : NO_DEFAULT_PORT;
 }
 
-static unsigned port_number(struct slice digits, unsigned otherwise)
-{
-	if (digits.at == NULL) {
-		return otherwise;
-	}
-	unsigned port = 0;
-	for (size_t i = 0; i < digits.len; i++) {
-		port = port * 10 + (unsigned)(digits.at[i] - '0');
-	}
-	return port;
-}
-
 /* RFC 3986, 3.1. */
 static bool is_scheme(struct slice text)
 {
@@ -67,7 +55,7 @@ static bool parse_origin(struct slice text, struct origin *origin_r)
 	if (!grammar_split_host((struct slice){rest.at + 3, rest.len - 3}, &host, &port)) {
 		return false;
 	}
-	*origin_r = (struct origin){scheme, host, port_number(port, default_port(scheme))};
+	*origin_r = (struct origin){scheme, host, grammar_port_number(port, default_port(scheme))};
 	return true;
 }
 
@@ -79,7 +67,7 @@ static bool names_host(const struct origin *origin, struct slice host)
 	unsigned otherwise = default_port(origin->scheme);
 	return otherwise != NO_DEFAULT_PORT && host.len > 0 &&
 	       grammar_split_host(host, &name, &port) && slice_same_nocase(origin->host, name) &&
-	       origin->port == port_number(port, otherwise);
+	       origin->port == grammar_port_number(port, otherwise);
 }
 
 static bool matches_entry(const struct origin *origin, const char *entry)
