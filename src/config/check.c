@@ -12,6 +12,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "config/config.h"
@@ -64,6 +65,69 @@ static bool check_unused(struct check *target, const struct config *config,
 	return true;
 }
 
+static bool fail_range(struct check *target, const char *text, enum address_range_result result,
+		       const struct address_range *meant)
+{
+	char first[ADDRESS_TEXT_BYTES];
+	if (result == ADDRESS_RANGE_BAD) {
+		return problem_set(target->problem, line_of(target, "trusted_proxies"),
+				   "%strusted_proxies has \"%.80s\": write an address as in "
+				   "\"192.0.2.1\" or \"::1\", a range as in \"10.0.0.0/8\", or "
+				   "\"unix\"",
+				   target->label, text);
+	}
+	address_write_ip(&meant->first, first);
+	return problem_set(target->problem, line_of(target, "trusted_proxies"),
+			   "%strusted_proxies has \"%.80s\", with bits beyond its prefix: write "
+			   "\"%s/%u\", or \"%.*s\" for that one address",
+			   target->label, text, first, meant->bits, (int)strcspn(text, "/"), text);
+}
+
+static bool check_trusted(struct check *target, struct forwarded_rule *rule)
+{
+	const struct source_value *value = source_get(target->section, "trusted_proxies");
+	rule->trusted = calloc(value->count + 1, sizeof(*rule->trusted));
+	if (rule->trusted == NULL) {
+		return fail_memory(target->problem);
+	}
+	for (size_t i = 0; i < value->count; i++) {
+		struct address_range *range = &rule->trusted[rule->trusted_count++];
+		enum address_range_result result = address_range_parse(value->words[i], range);
+		if (result != ADDRESS_RANGE_OK) {
+			return fail_range(target, value->words[i], result, range);
+		}
+	}
+	return true;
+}
+
+static bool check_client_header(struct check *target, struct forwarded_rule *rule)
+{
+	static const char *const names[] = {
+		[FORWARDED_X_FORWARDED_FOR] = "X-Forwarded-For",
+		[FORWARDED_FORWARDED] = "Forwarded",
+		[FORWARDED_X_REAL_IP] = "X-Real-IP",
+	};
+	const struct source_value *value = source_get(target->section, "client_header");
+	if (value->words == NULL) {
+		return true; /* the first of them */
+	}
+	if (rule->trusted_count == 0) {
+		return problem_set(target->problem, value->line,
+				   "%sclient_header is believed from trusted_proxies alone, and "
+				   "there are none",
+				   target->label);
+	}
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcasecmp(value->words[0], names[i]) == 0) {
+			rule->header = (enum forwarded_header)i;
+			return true;
+		}
+	}
+	return problem_set(target->problem, value->line,
+			   "%sclient_header = \"%.80s\" is none of \"%s\", \"%s\" and \"%s\"",
+			   target->label, value->words[0], names[0], names[1], names[2]);
+}
+
 bool check_listener(struct check *target, struct config *config)
 {
 	struct config_listener *listener = target->record;
@@ -86,7 +150,9 @@ bool check_listener(struct check *target, struct config *config)
 				   "%shealth = \"%.80s\" is not a path as in \"/healthz\"",
 				   target->label, listener->health);
 	}
-	return check_unused(target, config, listener);
+	return check_unused(target, config, listener) &&
+	       check_trusted(target, &listener->forwarded) &&
+	       check_client_header(target, &listener->forwarded);
 }
 
 /* Names stand in log lines and on command lines: nothing there should need quotes. */

@@ -162,6 +162,7 @@ void config_destroy(struct config *config)
 	for (size_t i = 0; i < config->listener_count; i++) {
 		free(config->listeners[i].name);
 		free(config->listeners[i].health);
+		free(config->listeners[i].forwarded.trusted);
 	}
 	for (size_t i = 0; i < config->pool_count; i++) {
 		struct config_pool *pool = &config->pools[i];

@@ -8,6 +8,8 @@
 #ifndef BATON_CONFIG_H
 #define BATON_CONFIG_H
 
+#include "admit/forwarded.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +44,8 @@ struct config_listener {
 	socklen_t address_len;
 	mode_t mode;  /* of a Unix socket's file */
 	char *health; /* path, or NULL */
+	bool proxy;   /* every connection begins with a PROXY header */
+	struct forwarded_rule forwarded;
 };
 
 struct config_pool {
@@ -93,8 +97,9 @@ struct config_route {
 };
 
 struct config {
-	char *control;            /* path of the control socket */
-	unsigned max_connections; /* limits { connections } */
+	char *control;             /* path of the control socket */
+	unsigned max_connections;  /* limits { connections } */
+	unsigned proxy_timeout_ms; /* for PROXY headers; head_timeout_ms begins behind them */
 	unsigned head_timeout_ms;
 	size_t head_limit_bytes;
 	unsigned linger_timeout_ms;

@@ -44,12 +44,16 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_TOP, "control", KEYS_TEXT, NULL, TOP(control)),
 
 	COUNT(KEYS_LIMITS, "connections", "100000", 1, 1000000, TOP(max_connections)),
+	DURATION(KEYS_LIMITS, "proxy_timeout", "5s", 1, 5 * MINUTE, TOP(proxy_timeout_ms)),
 	DURATION(KEYS_LIMITS, "head_timeout", "5s", 1, 5 * MINUTE, TOP(head_timeout_ms)),
 	SIZE(KEYS_LIMITS, "head_limit", "16k", KIB, 16 * KIB, TOP(head_limit_bytes)),
 	DURATION(KEYS_LIMITS, "linger_timeout", "2s", 1, MINUTE, TOP(linger_timeout_ms)),
 
 	OTHER(KEYS_LISTEN, "mode", KEYS_MODE, "0660", LISTENER(mode)),
 	OTHER(KEYS_LISTEN, "health", KEYS_TEXT, NULL, LISTENER(health)),
+	OTHER(KEYS_LISTEN, "proxy", KEYS_FLAG, "false", LISTENER(proxy)),
+	OTHER(KEYS_LISTEN, "trusted_proxies", KEYS_CHOICES, NULL, LISTENER(forwarded.trusted)),
+	OTHER(KEYS_LISTEN, "client_header", KEYS_CHOICE, "X-Forwarded-For", LISTENER(forwarded.header)),
 
 	OTHER(KEYS_POOL, "kind", KEYS_CHOICE, "socket", POOL(kind)),
 	OTHER(KEYS_POOL, "command", KEYS_WORDS, NULL, POOL(command)),

@@ -26,8 +26,8 @@ enum keys_kind {
 	KEYS_WORDS,    /* char **, NULL-terminated; a list in the file */
 	KEYS_MODE,     /* mode_t, octal */
 	KEYS_FLAG,     /* bool; true or false */
-	KEYS_CHOICE,   /* one text that builder code interprets: hash, kind, pool, slow_client */
-	KEYS_CHOICES,  /* a list that builder code interprets: listen */
+	KEYS_CHOICE,   /* one text that builder code interprets: pool, hash, client_header, ... */
+	KEYS_CHOICES,  /* a list that builder code interprets: listen, trusted_proxies */
 };
 
 struct keys_entry {

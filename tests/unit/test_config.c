@@ -305,6 +305,40 @@ static void test_config_refuses_bad_listeners(void **state)
 	check_refused(rows, LENGTH(rows));
 }
 
+#define NOT_A_RANGE                                                                            \
+	": write an address as in \"192.0.2.1\" or \"::1\", a range as in \"10.0.0.0/8\", or " \
+	"\"unix\""
+#define HOST_BITS ", with bits beyond its prefix: write "
+
+static void test_config_refuses_bad_proxies(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"listen \"127.0.0.1:80\" {\n proxy = yes }",
+		 "2: listen \"127.0.0.1:80\": proxy = \"yes\" is neither true nor false"},
+		{"listen \"127.0.0.1:80\" {\n trusted_proxies = {\"::1\", \"localhost\"} }",
+		 "2: listen \"127.0.0.1:80\": trusted_proxies has \"localhost\"" NOT_A_RANGE},
+		{"listen \"127.0.0.1:80\" { trusted_proxies = {\"\"} }",
+		 "1: listen \"127.0.0.1:80\": trusted_proxies has \"\"" NOT_A_RANGE},
+		{"listen \"127.0.0.1:80\" { trusted_proxies = {\"10.0.0.0/33\"} }",
+		 "1: listen \"127.0.0.1:80\": trusted_proxies has \"10.0.0.0/33\"" NOT_A_RANGE},
+		{"listen \"127.0.0.1:80\" { trusted_proxies = {\"10.0.0.1/8\"} }",
+		 "1: listen \"127.0.0.1:80\": trusted_proxies has \"10.0.0.1/8\"" HOST_BITS
+		 "\"10.0.0.0/8\", or \"10.0.0.1\" for that one address"},
+		{"listen \"127.0.0.1:80\" { trusted_proxies = {\"2001:db8::1/32\"} }",
+		 "1: listen \"127.0.0.1:80\": trusted_proxies has \"2001:db8::1/32\"" HOST_BITS
+		 "\"2001:db8::/32\", or \"2001:db8::1\" for that one address"},
+		{"listen \"127.0.0.1:80\" {\n client_header = Forwarded }",
+		 "2: listen \"127.0.0.1:80\": client_header is believed from trusted_proxies alone, "
+		 "and there are none"},
+		{"listen \"127.0.0.1:80\" { trusted_proxies = {\"::1\"} client_header = Via }",
+		 "1: listen \"127.0.0.1:80\": client_header = \"Via\" is none of "
+		 "\"X-Forwarded-For\", \"Forwarded\" and \"X-Real-IP\""},
+		{"limits { proxy_timeout = 5 }", "1: limits: proxy_timeout = \"5\"" NOT_A_DURATION},
+	};
+	check_refused(rows, LENGTH(rows));
+}
+
 static void test_config_refuses_bad_pools(void **state)
 {
 	(void)state;
@@ -513,6 +547,7 @@ static void test_config_gives_defaults(void **state)
 	struct config *config = parse(LISTEN POOL ROUTE);
 	assert_string_equal(config->control, config_default_control());
 	assert_int_equal(config->max_connections, 100000);
+	assert_int_equal(config->proxy_timeout_ms, 5000);
 	assert_int_equal(config->head_timeout_ms, 5000);
 	assert_int_equal(config->head_limit_bytes, 16384);
 	assert_int_equal(config->linger_timeout_ms, 2000);
@@ -520,6 +555,9 @@ static void test_config_gives_defaults(void **state)
 	assert_string_equal(config->listeners[0].name, "127.0.0.1:0");
 	assert_int_equal(config->listeners[0].mode, 0660);
 	assert_null(config->listeners[0].health);
+	assert_false(config->listeners[0].proxy);
+	assert_int_equal(config->listeners[0].forwarded.trusted_count, 0);
+	assert_int_equal(config->listeners[0].forwarded.header, FORWARDED_X_FORWARDED_FOR);
 	assert_int_equal(config->pool_count, 1);
 	const struct config_pool *pool = &config->pools[0];
 	assert_string_equal(pool->name, "chat");
@@ -574,10 +612,11 @@ static void test_config_reads_what_is_written(void **state)
 	struct config *config =
 		parse("control = \"/run/c.sock\" // where\n"
 		      "limits { connections = 7 head_timeout = \"1m\" head_limit = 2k "
-		      "linger_timeout = 10ms }\r\n"
+		      "linger_timeout = 10ms proxy_timeout = 3s }\r\n"
 		      "/* two\n * lines */ listen \"127.0.0.1:8080\" { health = \"/healthz\" } /* "
 		      "one */\n"
-		      "listen \"unix:/run/w.sock\" { mode = 0600 }\n"
+		      "listen \"unix:/run/w.sock\" { mode = 0600 proxy = true\n"
+		      "  trusted_proxies = {unix, \"10.0.0.0/8\"} client_header = x-real-ip }\n"
 		      "pool \"a\" { kind = \"auth\" command = {\"a\"} }\n"
 		      "pool \"b\" { command = {\"b\", \"x y\", \"\",} children = 3 capacity = 4 "
 		      "queue = 0\n"
@@ -600,6 +639,13 @@ static void test_config_reads_what_is_written(void **state)
 	assert_int_equal(ntohs(((struct sockaddr_in *)&config->listeners[0].address)->sin_port),
 			 8080);
 	assert_int_equal(config->listeners[1].mode, 0600);
+	assert_true(config->listeners[1].proxy);
+	const struct forwarded_rule *rule = &config->listeners[1].forwarded;
+	assert_int_equal(rule->trusted_count, 2);
+	assert_int_equal(rule->trusted[0].first.family, ADDRESS_UNIX);
+	assert_int_equal(rule->trusted[1].bits, 8);
+	assert_int_equal(rule->header, FORWARDED_X_REAL_IP);
+	assert_int_equal(config->proxy_timeout_ms, 3000);
 	assert_int_equal(config->pool_count, 2);
 	const struct config_pool *pool = &config->pools[1];
 	assert_int_equal(config->pools[0].kind, CONFIG_KIND_AUTH);
@@ -881,6 +927,7 @@ int main(void)
 		cmocka_unit_test(test_config_refuses_every_key_beyond_its_range),
 		cmocka_unit_test(test_config_says_what_is_missing),
 		cmocka_unit_test(test_config_refuses_bad_listeners),
+		cmocka_unit_test(test_config_refuses_bad_proxies),
 		cmocka_unit_test(test_config_refuses_bad_pools),
 		cmocka_unit_test(test_config_refuses_bad_routes),
 		cmocka_unit_test(test_config_refuses_bad_conditions),
