@@ -52,6 +52,12 @@ bool address_parse_ip(const char *text, size_t len, struct address *address_r)
 	return true;
 }
 
+bool address_same(const struct address *a, const struct address *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
 static size_t write_number(char *to, unsigned value)
 {
 	char digits[10];

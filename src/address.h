@@ -28,6 +28,9 @@ void address_from_bytes(struct address *, const void *ip, size_t ip_bytes, unsig
 /* "192.0.2.1" or "2001:db8::1" and nothing else, mapped as above; port 0. False: neither. */
 bool address_parse_ip(const char *text, size_t len, struct address *address_r);
 
+/* The same port, too. */
+bool address_same(const struct address *, const struct address *);
+
 /* "192.0.2.1", "2001:db8::1" or "unix", without port. Returns the length. */
 size_t address_write_ip(const struct address *, char text[ADDRESS_TEXT_BYTES]);
 

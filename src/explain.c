@@ -212,7 +212,8 @@ static int explain_head(const struct config *config, const char *file, size_t li
 	if (refusal != REFUSAL_NONE) {
 		return print_refusal(refusal);
 	}
-	struct verdict verdict = judge_request(config, listener, &request);
+	/* No proxy speaks for this client. */
+	struct verdict verdict = judge_request(config, listener, &request, FORWARDED_UNKNOWN);
 	if (verdict.kind != VERDICT_HEALTH) {
 		print_route(config, file, verdict.route);
 		print_origin(verdict.route, &request);

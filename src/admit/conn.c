@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One client until it is handed over or refused: see conn.h. The head is peeked, so whatever a
- * client sends behind it stays in the kernel for the child. No call here sets O_NONBLOCK on a
+ * One client until it is handed over or refused: see conn.h. How its head arrives is arrive.c's; it is
+ * peeked, so whatever a client sends behind it stays in the kernel for the child. No call here sets O_NONBLOCK on a
  * client's socket: the flag would be the child's too. Reached from listener.c and handover.c.
  */
 #include "admit/conn_private.h"
@@ -35,7 +35,12 @@ void conn_close(struct conn *conn)
 	conns_remove(conn);
 }
 
-static void conn_left(struct conn *conn)
+bool conn_is_unix(const struct conn *conn)
+{
+	return conn->peer.family == ADDRESS_UNIX;
+}
+
+void conn_left(struct conn *conn)
 {
 	conn->conns->counters->left++;
 	conn_close(conn);
@@ -91,12 +96,12 @@ static void admit(struct conn *conn, const struct request *request,
 	submit(conn, route->has_auth ? CONN_AUTH : CONN_HANDOVER);
 }
 
-/* The whole head is there, and well-formed. */
-static void judge(struct conn *conn)
+void conn_judge(struct conn *conn)
 {
 	const struct conns *self = conn->conns;
 	const struct request *request = peek_request(conn);
-	struct verdict verdict = judge_request(self->config, conn->listener->index, request);
+	struct verdict verdict =
+		judge_request(self->config, conn->listener->index, request, conn->scheme);
 	char bytes[REPLY_MAX_BYTES];
 	switch (verdict.kind) {
 	case VERDICT_HEALTH:
@@ -116,59 +121,13 @@ static void judge(struct conn *conn)
 	}
 }
 
-/* ---- the head ---- */
-
-static enum head_result peek(struct conn *conn, enum refusal *refusal_r, bool *left_r)
-{
-	enum head_result result = peek_look(
-		conn, conn->ticket.fd, conn->conns->config->head_limit_bytes, refusal_r, left_r);
-	const struct head *head = peek_head(conn);
-	conn->is_head = head != NULL && slice_equals(head->method, "HEAD");
-	return result;
-}
-
-/* Edge-triggered: a level would report the half that has been seen for ever. */
-static void wait_for_head(struct conn *conn)
-{
-	if (!conn_watch(conn, LOOP_READ | LOOP_URGENT | LOOP_LEFT | LOOP_EDGE)) {
-		conn_close(conn);
-		return;
-	}
-	loop_timer_start(&conn->conns->head_lane, &conn->timer,
-			 conn->conns->config->head_timeout_ms);
-}
-
-static void look(struct conn *conn, unsigned events)
-{
-	enum refusal refusal = REFUSAL_NONE;
-	bool left;
-	switch (peek(conn, &refusal, &left)) {
-	case HEAD_OK:
-		judge(conn);
-		return;
-	case HEAD_BAD:
-		refuse(conn, refusal, 0);
-		return;
-	case HEAD_NEED_MORE:
-		break;
-	}
-	if (left) {
-		conn_left(conn);
-	} else if (events & LOOP_URGENT) {
-		refuse(conn, REFUSAL_URGENT_DATA, 0);
-	} else if (events & LOOP_LEFT) {
-		refuse(conn, REFUSAL_HALF_HEAD, 0);
-	} else if (conn->io.fd < 0) {
-		wait_for_head(conn);
-	}
-}
-
 static void handle_event(struct loop_io *io, unsigned events)
 {
 	struct conn *conn = loop_owner(io, struct conn, io);
 	switch (conn->state) {
+	case CONN_PROXY:
 	case CONN_HEAD:
-		look(conn, events);
+		arrive_look(conn, events);
 		break;
 	case CONN_AUTH:
 	case CONN_HANDOVER:
@@ -181,11 +140,6 @@ static void handle_event(struct loop_io *io, unsigned events)
 		refuse_linger(conn);
 		break;
 	}
-}
-
-void conn_handle_head_timer(struct loop_timer *timer)
-{
-	refuse(loop_owner(timer, struct conn, timer), REFUSAL_HEAD_TIMEOUT, 0);
 }
 
 static const char *why_full(void *data)
@@ -204,7 +158,10 @@ static void handle_accepted(struct listener *listener, int fd, const struct sock
 	address_from_sockaddr(&record->client, peer);
 	struct conn *conn = conns_add(self, fd, record);
 	conn->listener = listener;
-	look(conn, 0);
+	conn->peer = record->client;
+	conn->server_port = listener->port;
+	conn->state = listener->config->proxy ? CONN_PROXY : CONN_HEAD;
+	handle_event(&conn->io, 0); /* mostly all is there */
 }
 
 const struct listener_events conn_listener_events = {
@@ -220,19 +177,25 @@ size_t conn_write_offer(struct ticket *ticket, char *buf, size_t size)
 	enum refusal refusal;
 	bool left;
 	/* Who waited for room is looked at again; nothing was consumed, so the verdict is the same. */
-	if (peek_request(conn) == NULL && peek(conn, &refusal, &left) != HEAD_OK) {
+	if (peek_request(conn) == NULL &&
+	    peek_look(conn, ticket->fd, conn->conns->config->head_limit_bytes, &refusal, &left) !=
+		    HEAD_OK) {
 		conn_left(conn);
 		return 0;
 	}
-	const struct request *request = peek_request(conn);
-	size_t len =
-		offer_write(request, conn->record, route_of(conn), conn->listener->port, buf, size);
+	const struct address *client = &conn->record->client;
+	const struct offer offer = {.request = peek_request(conn),
+				    .route = route_of(conn),
+				    .client = {*client, conn->scheme},
+				    .proxy = address_same(client, &conn->peer) ? NULL : &conn->peer,
+				    .server_port = conn->server_port};
+	size_t len = offer_write(&offer, buf, size);
 	bool ok = len > 0 && conn->grant_bytes <= size - len;
 	if (ok && conn->grant_bytes > 0) {
 		memcpy(buf + len, conn->grant, conn->grant_bytes);
 	}
 	if (!ok || (conn->state == CONN_HANDOVER &&
-		    !offer_consume(ticket->fd, conn->record, request->head->bytes))) {
+		    !offer_consume(ticket->fd, conn_is_unix(conn), offer.request->head->bytes))) {
 		conn_left(conn);
 		return 0;
 	}

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients from accept to hand-over: reads the head without consuming it, judges it, has an auth
- * child asked where the route says so, submits it to handover.c, or refuses and lingers. The only
- * state machine of a connection in the gateway.
+ * Clients from accept to hand-over: consumes the PROXY header where the listener expects one, reads
+ * the head without consuming it, judges it, has an auth child asked where the route says so, submits
+ * it to handover.c, or refuses and lingers. The only state machine of a connection in the gateway.
  *
- *	HEAD --judged--+--> AUTH --ALLOW--+--> HANDOVER --TAKEN--> (the child's; its record stays)
- *	  |            +------------------+        |
- *	  |                  |                     |
- *	  +---refused--------+---------------------+--> LINGER --end of file or linger_timeout-->
+ *	PROXY --consumed--> HEAD --judged--+--> AUTH --ALLOW--+--> HANDOVER --TAKEN--> (the child's;
+ *	  |                  |             +------------------+        |         its record stays)
+ *	  |                  |                  |                     |
+ *	  +---refused--------+------------------+---------------------+--> LINGER --end of file or
+ *	                                                                   linger_timeout--> (closed)
  */
 #ifndef BATON_CONN_H
 #define BATON_CONN_H
 
+#include "admit/forwarded.h"
 #include "pool/handover.h"
 
 #include <stdbool.h>
@@ -23,7 +25,7 @@ struct listener;
 struct record;
 struct sockaddr_storage;
 
-enum conn_state { CONN_HEAD, CONN_AUTH, CONN_HANDOVER, CONN_LINGER };
+enum conn_state { CONN_PROXY, CONN_HEAD, CONN_AUTH, CONN_HANDOVER, CONN_LINGER };
 
 struct conn {
 	struct ticket ticket; /* id, the client's socket (owned here), the way to a child */
@@ -31,6 +33,9 @@ struct conn {
 	struct conn *next_free;
 	struct record *record;
 	struct listener *listener;
+	struct address peer; /* who connected; record->client is who it speaks for */
+	enum forwarded_scheme scheme;
+	unsigned server_port; /* to which the client connected */
 	enum conn_state state;
 	bool is_head;  /* the method: an answer has no body (RFC 9110, 9.3.2) */
 	bool by_hash;  /* with ticket.key_hash: what the route's pool goes by; auth pools do not */
@@ -38,7 +43,7 @@ struct conn {
 	char *grant;   /* pairs of an ALLOW for the child that gets the client, or NULL; owned */
 	size_t grant_bytes;
 	struct loop_io io;
-	struct loop_timer timer; /* HEAD: head_timeout; LINGER: linger_timeout */
+	struct loop_timer timer; /* PROXY, HEAD, LINGER: their timeouts in config.h */
 };
 
 /* All clients that no child has yet. */
@@ -48,7 +53,7 @@ struct conns {
 	struct ledger *ledger;
 	struct counters *counters;
 	struct pool *pools;
-	struct loop_lane head_lane, linger_lane;
+	struct loop_lane proxy_lane, head_lane, linger_lane;
 	struct conn *slots; /* one for each record of the ledger; untouched ones cost nothing */
 	struct conn *free;
 	size_t used_end, max;

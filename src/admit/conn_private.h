@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of a connection know of each other: conns.c (the slots), conn.c (the state
- * machine), refuse.c (the answer and the lingering close). Nobody else includes this.
+ * What the parts of a connection know of each other: conns.c (the slots), arrive.c (the PROXY header
+ * and the head), conn.c (the state machine), refuse.c (the answer and the lingering close). Nobody
+ * else includes this.
  */
 #ifndef BATON_CONN_PRIVATE_H
 #define BATON_CONN_PRIVATE_H
@@ -10,7 +11,7 @@
 
 /* ---- conns.c ---- */
 
-/* A conn in HEAD with the socket, which is its own from here on, and the record. There is room:
+/* A conn with the socket, which is its own from here on, and the record. There is room:
  * conns_why_full said so. */
 struct conn *conns_add(struct conns *, int fd, struct record *);
 
@@ -25,11 +26,23 @@ const char *conns_why_full(const struct conns *);
 /* Watches, or watches for something else. False: the kernel has no memory for it; it is logged. */
 bool conn_watch(struct conn *, unsigned events);
 
-/* The deadline of a conn in HEAD. */
-void conn_handle_head_timer(struct loop_timer *);
+/* The head is there, and well-formed: the client is handed over, refused, or its health answered. */
+void conn_judge(struct conn *);
 
-/* The end, here and in the ledger. */
+/* The end, here and in the ledger; left: the client wanted it, which is counted. */
 void conn_close(struct conn *);
+void conn_left(struct conn *);
+
+/* Of the socket itself, whoever the client behind it is. */
+bool conn_is_unix(const struct conn *);
+
+/* ---- arrive.c ---- */
+
+/* An event of a conn in PROXY or HEAD; 0: it has just come. */
+void arrive_look(struct conn *, unsigned events);
+
+/* The deadline of a conn in PROXY or HEAD. */
+void arrive_handle_timer(struct loop_timer *);
 
 /* ---- refuse.c ---- */
 

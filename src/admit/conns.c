@@ -51,7 +51,8 @@ int conns_init(struct conns *self, struct loop *loop, const struct config *confi
 		self->slots = NULL;
 		return -1;
 	}
-	loop_lane_init(&self->head_lane, loop, conn_handle_head_timer);
+	loop_lane_init(&self->proxy_lane, loop, arrive_handle_timer);
+	loop_lane_init(&self->head_lane, loop, arrive_handle_timer);
 	loop_lane_init(&self->linger_lane, loop, refuse_handle_timer);
 	return 0;
 }
@@ -63,6 +64,7 @@ void conns_finish(struct conns *self)
 		free(self->slots[i].grant);
 	}
 	if (self->slots != NULL) {
+		loop_lane_finish(&self->proxy_lane);
 		loop_lane_finish(&self->head_lane);
 		loop_lane_finish(&self->linger_lane);
 		munmap(self->slots, self->max * sizeof *self->slots);

@@ -22,7 +22,8 @@ static bool is_health_check(const struct config_listener *listener, const struct
 	       slice_equals(request->path, listener->health) && reads_only(request);
 }
 
-static enum refusal refusal_of(const struct config_route *route, const struct request *request)
+static enum refusal refusal_of(const struct config_route *route, const struct request *request,
+			       bool is_https)
 {
 	if (route == NULL) {
 		return REFUSAL_NO_ROUTE;
@@ -31,22 +32,22 @@ static enum refusal refusal_of(const struct config_route *route, const struct re
 		return reads_only(request) ? REFUSAL_NOT_UPGRADE : REFUSAL_METHOD;
 	}
 	if (request->is_upgrade &&
-	    !origin_is_allowed(request->origin, request->host, (const char *const *)route->origins,
-			       route->origin_count)) {
+	    !origin_is_allowed(request->origin, request->host, is_https,
+			       (const char *const *)route->origins, route->origin_count)) {
 		return REFUSAL_ORIGIN;
 	}
 	return REFUSAL_NONE;
 }
 
 struct verdict judge_request(const struct config *config, size_t listener,
-			     const struct request *request)
+			     const struct request *request, enum forwarded_scheme scheme)
 {
 	struct verdict verdict = {.kind = VERDICT_HEALTH};
 	if (is_health_check(&config->listeners[listener], request)) {
 		return verdict;
 	}
 	verdict.route = route_find(config, listener, request);
-	verdict.refusal = refusal_of(verdict.route, request);
+	verdict.refusal = refusal_of(verdict.route, request, scheme == FORWARDED_HTTPS);
 	verdict.kind = verdict.refusal == REFUSAL_NONE ? VERDICT_HAND_OVER : VERDICT_REFUSE;
 	return verdict;
 }

@@ -6,9 +6,9 @@
 #ifndef BATON_JUDGE_H
 #define BATON_JUDGE_H
 
+#include "admit/forwarded.h"
 #include "admit/request.h"
 
-struct address;
 struct config;
 struct config_route;
 
@@ -24,8 +24,9 @@ struct verdict {
 	const struct config_route *route; /* NULL when none was found, and for VERDICT_HEALTH */
 };
 
-/* listener: index into the configuration's. */
-struct verdict judge_request(const struct config *, size_t listener, const struct request *);
+/* listener: index into the configuration's; scheme: by which the client is known to have come. */
+struct verdict judge_request(const struct config *, size_t listener, const struct request *,
+			     enum forwarded_scheme scheme);
 
 /* What the route's affinity looks at; .at == NULL: nothing, any child will do. Lives until the next
  * call, and no longer than the request. */

@@ -8,7 +8,6 @@
 #include "admit/request.h"
 #include "config/config.h"
 #include "handoff/handoff.h"
-#include "pool/ledger.h"
 
 #include <sys/socket.h>
 
@@ -48,33 +47,52 @@ static void add_path(struct handoff_pairs *pairs, const struct request *request,
 			  request->path.len - script);
 }
 
-size_t offer_write(const struct request *request, const struct record *record,
-		   const struct config_route *route, unsigned server_port, char *buf, size_t size)
+static void add_address(struct handoff_pairs *pairs, const char *key, const struct address *address)
 {
-	struct handoff_pairs pairs;
 	char ip[ADDRESS_TEXT_BYTES];
+	handoff_pairs_add(pairs, key, ip, address_write_ip(address, ip));
+}
+
+/* Who asks, and how it came: only what baton knows, never a field of the head. */
+static void add_client(struct handoff_pairs *pairs, const struct offer *offer)
+{
+	bool is_https = offer->client.scheme == FORWARDED_HTTPS;
+	add_address(pairs, "REMOTE_ADDR", &offer->client.client);
+	handoff_pairs_add_number(pairs, "REMOTE_PORT", offer->client.client.port);
+	if (offer->proxy != NULL) {
+		add_address(pairs, "PROXY_ADDR", offer->proxy);
+	}
+	add(pairs, "REQUEST_SCHEME", slice_of(is_https ? "https" : "http"));
+	if (is_https) {
+		add(pairs, "HTTPS", slice_of("on"));
+	}
+}
+
+size_t offer_write(const struct offer *offer, char *buf, size_t size)
+{
+	const struct request *request = offer->request;
+	struct handoff_pairs pairs;
 	handoff_pairs_init(&pairs, buf, size);
-	handoff_pairs_add(&pairs, "REMOTE_ADDR", ip, address_write_ip(&record->client, ip));
-	handoff_pairs_add_number(&pairs, "REMOTE_PORT", record->client.port);
+	add_client(&pairs, offer);
 	add(&pairs, "SERVER_NAME", request->host_name);
-	handoff_pairs_add_number(&pairs, "SERVER_PORT", server_port);
+	handoff_pairs_add_number(&pairs, "SERVER_PORT", offer->server_port);
 	add(&pairs, "SERVER_PROTOCOL", slice_of("HTTP/1.1"));
 	add(&pairs, "REQUEST_METHOD", request->head->method);
 	add_uri(&pairs, request);
-	add_path(&pairs, request, route);
+	add_path(&pairs, request, offer->route);
 	add(&pairs, "QUERY_STRING", request->query);
-	add(&pairs, "ROUTE", slice_of(route->name));
+	add(&pairs, "ROUTE", slice_of(offer->route->name));
 	size_t head = request_write_head(request, scratch, sizeof scratch);
 	handoff_pairs_add(&pairs, "HEAD", scratch, head);
 	return pairs.overflow || head == 0 ? 0 : pairs.length;
 }
 
-bool offer_consume(int fd, const struct record *record, size_t head_bytes)
+bool offer_consume(int fd, bool is_unix, size_t bytes)
 {
 	/* TCP discards without a copy, tcp(7); a Unix socket needs a buffer. */
-	if (record->client.family == ADDRESS_UNIX) {
-		return head_bytes <= sizeof scratch &&
-		       recv(fd, scratch, head_bytes, MSG_DONTWAIT) == (ssize_t)head_bytes;
+	if (is_unix) {
+		return bytes <= sizeof scratch &&
+		       recv(fd, scratch, bytes, MSG_DONTWAIT) == (ssize_t)bytes;
 	}
-	return recv(fd, NULL, head_bytes, MSG_TRUNC | MSG_DONTWAIT) == (ssize_t)head_bytes;
+	return recv(fd, NULL, bytes, MSG_TRUNC | MSG_DONTWAIT) == (ssize_t)bytes;
 }

@@ -3,21 +3,30 @@
 #ifndef BATON_OFFER_H
 #define BATON_OFFER_H
 
+#include "admit/forwarded.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 struct config_route;
-struct record;
 struct request;
+
+struct offer {
+	const struct request *request;
+	const struct config_route *route;
+	struct forwarded client;
+	const struct address *proxy; /* who spoke for the client; NULL: nobody did */
+	unsigned server_port;
+};
 
 /*
  * Writes the pairs of a CONNECTION message: the metadata in CGI names (RFC 3875), then HEAD, the
  * canonical head. Returns the length, 0 when it does not fit.
  */
-size_t offer_write(const struct request *, const struct record *, const struct config_route *,
-		   unsigned server_port, char *buf, size_t size);
+size_t offer_write(const struct offer *, char *buf, size_t size);
 
-/* Consumes exactly the head from the socket. False: it is not all there, the client is gone. */
-bool offer_consume(int fd, const struct record *, size_t head_bytes);
+/* Consumes exactly these bytes from a TCP or Unix socket: the head, or what stands in front of it.
+ * False: they are not all there, the client is gone. */
+bool offer_consume(int fd, bool is_unix, size_t bytes);
 
 #endif

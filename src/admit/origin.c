@@ -59,13 +59,14 @@ static bool parse_origin(struct slice text, struct origin *origin_r)
 	return true;
 }
 
-/* The scheme of our side is not known here (TLS may end in front of baton): the origin's stands
- * for both, and the port tells them apart. */
-static bool names_host(const struct origin *origin, struct slice host)
+/* Unless our side is known to be https (TLS may end in front of baton) the origin's scheme stands for
+ * both, and the port tells them apart. */
+static bool names_host(const struct origin *origin, struct slice host, bool is_https)
 {
 	struct slice name, port;
 	unsigned otherwise = default_port(origin->scheme);
-	return otherwise != NO_DEFAULT_PORT && host.len > 0 &&
+	return otherwise != NO_DEFAULT_PORT &&
+	       (!is_https || slice_equals_nocase(origin->scheme, "https")) && host.len > 0 &&
 	       grammar_split_host(host, &name, &port) && slice_same_nocase(origin->host, name) &&
 	       origin->port == grammar_port_number(port, otherwise);
 }
@@ -81,8 +82,8 @@ static bool matches_entry(const struct origin *origin, const char *entry)
 	       slice_same_nocase(origin->host, listed.host) && origin->port == listed.port;
 }
 
-bool origin_is_allowed(struct slice origin, struct slice host, const char *const *list,
-		       size_t list_count)
+bool origin_is_allowed(struct slice origin, struct slice host, bool is_https,
+		       const char *const *list, size_t list_count)
 {
 	struct origin asking;
 	if (origin.at == NULL) {
@@ -92,7 +93,7 @@ bool origin_is_allowed(struct slice origin, struct slice host, const char *const
 		return false;
 	}
 	if (list_count == 0) {
-		return names_host(&asking, host);
+		return names_host(&asking, host, is_https);
 	}
 	for (size_t i = 0; i < list_count; i++) {
 		if (matches_entry(&asking, list[i])) {

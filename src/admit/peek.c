@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks at heads: see peek.h. Peeks, so whatever a client sends behind the head stays in the
+ * Looks at heads and PROXY headers: see peek.h. Peeks, so whatever a client sends behind the head stays in the
  * kernel for the child. Never sets O_NONBLOCK: the flag would be the child's too. Called by conn.c
  * and refuse.c.
  */
@@ -40,8 +40,8 @@ static enum head_result judge(const void *owner, size_t bytes, size_t limit_byte
 	return HEAD_OK;
 }
 
-enum head_result peek_look(const void *owner, int fd, size_t limit_bytes, enum refusal *refusal_r,
-			   bool *left_r)
+/* How many bytes are in seen.bytes now. */
+static size_t look(int fd, bool *left_r)
 {
 	ssize_t got;
 	forget();
@@ -49,7 +49,19 @@ enum head_result peek_look(const void *owner, int fd, size_t limit_bytes, enum r
 		got = recv(fd, seen.bytes, sizeof seen.bytes, MSG_PEEK | MSG_DONTWAIT);
 	} while (got < 0 && errno == EINTR);
 	*left_r = got == 0 || (got < 0 && errno != EAGAIN);
-	return got <= 0 ? HEAD_NEED_MORE : judge(owner, (size_t)got, limit_bytes, refusal_r);
+	return got > 0 ? (size_t)got : 0;
+}
+
+enum head_result peek_look(const void *owner, int fd, size_t limit_bytes, enum refusal *refusal_r,
+			   bool *left_r)
+{
+	size_t bytes = look(fd, left_r);
+	return bytes == 0 ? HEAD_NEED_MORE : judge(owner, bytes, limit_bytes, refusal_r);
+}
+
+enum proxy_result peek_proxy(int fd, struct proxy_header *header_r, bool *left_r)
+{
+	return proxy_parse(seen.bytes, look(fd, left_r), header_r);
 }
 
 const struct head *peek_head(const void *owner)

@@ -6,6 +6,7 @@
 #ifndef BATON_PEEK_H
 #define BATON_PEEK_H
 
+#include "admit/proxy.h"
 #include "admit/request.h"
 
 #include <stdbool.h>
@@ -20,6 +21,9 @@
  */
 enum head_result peek_look(const void *owner, int fd, size_t limit_bytes, enum refusal *refusal_r,
 			   bool *left_r);
+
+/* The same for a PROXY header, which nobody owns. PROXY_NEED_MORE also when nothing is there. */
+enum proxy_result peek_proxy(int fd, struct proxy_header *header_r, bool *left_r);
 
 /* What was seen of this owner; NULL when somebody else has looked since, or it was no head. */
 const struct head *peek_head(const void *owner);

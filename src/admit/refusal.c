@@ -51,6 +51,16 @@ static const struct {
 			       "The connection was closed for writing before the request head "
 			       "ended; send the empty line that ends it."},
 
+	[REFUSAL_PROXY] =
+		{400, "proxy",
+		 "This port expects a PROXY header (version 1 or 2, at most 4096 bytes) in "
+		 "front of the request: connect through the proxy, or let it send one."},
+	[REFUSAL_PROXY_TIMEOUT] =
+		{408, "proxy-timeout",
+		 "This port expects a PROXY header in front of the request, and it "
+		 "did not arrive in time; connect through the proxy, or let it send "
+		 "one at once."},
+
 	[REFUSAL_HOST] = {400, "host",
 			  "The request needs exactly one Host field, HOST or HOST:PORT, and a "
 			  "target with a host must name the same one."},

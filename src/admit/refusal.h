@@ -24,6 +24,10 @@ enum refusal {
 	REFUSAL_URGENT_DATA,     /* 400 TCP urgent data hides what follows from MSG_PEEK */
 	REFUSAL_HALF_HEAD,       /* 400 the client ended its side before the head's end */
 
+	/* before the head: conn.c, by proxy.c */
+	REFUSAL_PROXY,         /* 400 no PROXY header, or a malformed one, where one is due */
+	REFUSAL_PROXY_TIMEOUT, /* 408 */
+
 	/* what the head asks for: request.c */
 	REFUSAL_HOST,      /* 400 Host missing, twice, malformed, or not the target's */
 	REFUSAL_FRAMING,   /* 400 where the body ends is in doubt; an upgrade has none */

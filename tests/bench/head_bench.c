@@ -72,7 +72,7 @@ static void judge_once(bool whole)
 	if (request_judge(&head, &request) != REFUSAL_NONE) {
 		abort();
 	}
-	struct verdict verdict = judge_request(config, 0, &request);
+	struct verdict verdict = judge_request(config, 0, &request, FORWARDED_UNKNOWN);
 	if (verdict.kind != VERDICT_HAND_OVER || verdict.route->hash != CONFIG_HASH_QUERY) {
 		abort();
 	}

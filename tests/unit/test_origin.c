@@ -68,7 +68,7 @@ static void check_same(const struct same_row *rows, size_t count, bool wanted)
 {
 	for (size_t i = 0; i < count; i++) {
 		bool allowed = origin_is_allowed(slice_of(rows[i].origin), slice_of(rows[i].host),
-						 NULL, 0);
+						 false, NULL, 0);
 		if (allowed != wanted) {
 			print_error("row %zu (RFC %s): %s at %s\n", i, rows[i].rfc, rows[i].origin,
 				    rows[i].host);
@@ -89,12 +89,37 @@ static void test_origin_of_another_host_or_form_is_refused(void **state)
 	check_same(other_origins, ARRAY_SIZE(other_origins), false);
 }
 
+static void test_origin_must_be_https_when_the_client_came_by_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *origin, *host;
+		bool allowed;
+	} rows[] = {
+		{"https://example.org", "example.org", true},
+		{"HTTPS://example.org", "example.org:443", true},
+		{"https://example.org:443", "example.org", true},
+		{"https://example.org:8443", "example.org:8443", true},
+		{"https://example.org", "example.org:80", false},
+		{"https://example.org:80", "example.org", false},
+		{"http://example.org", "example.org", false},
+		{"http://example.org:443", "example.org", false},
+		{"http://example.org", "example.org:80", false},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct slice origin = slice_of(rows[i].origin), host = slice_of(rows[i].host);
+		if (origin_is_allowed(origin, host, true, NULL, 0) != rows[i].allowed) {
+			fail_msg("row %zu: %s at %s", i, rows[i].origin, rows[i].host);
+		}
+	}
+}
+
 static void test_origin_may_be_absent(void **state)
 {
 	(void)state;
 	const char *const list[] = {"https://a.test"};
-	assert_true(origin_is_allowed((struct slice){0}, slice_of("example.org"), NULL, 0));
-	assert_true(origin_is_allowed((struct slice){0}, slice_of("example.org"), list, 1));
+	assert_true(origin_is_allowed((struct slice){0}, slice_of("example.org"), true, NULL, 0));
+	assert_true(origin_is_allowed((struct slice){0}, slice_of("example.org"), true, list, 1));
 }
 
 struct list_row {
@@ -107,7 +132,7 @@ static void check_list(const char *const *list, size_t list_count, const struct 
 {
 	for (size_t i = 0; i < count; i++) {
 		bool allowed = origin_is_allowed(slice_of(rows[i].origin), slice_of("host.test"),
-						 list, list_count);
+						 true, list, list_count);
 		if (allowed != rows[i].allowed) {
 			print_error("row %zu: %s\n", i, rows[i].origin);
 		}
@@ -186,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_origin_of_the_same_host_is_allowed),
 		cmocka_unit_test(test_origin_of_another_host_or_form_is_refused),
+		cmocka_unit_test(test_origin_must_be_https_when_the_client_came_by_it),
 		cmocka_unit_test(test_origin_may_be_absent),
 		cmocka_unit_test(test_origin_of_a_list_replaces_the_same_host),
 		cmocka_unit_test(test_origin_star_allows_every_well_formed_origin_but_null),
