@@ -246,20 +246,36 @@ def dribble(connection, data):
     raise AssertionError("all bytes were taken, and there was no answer")
 
 
+SLOW = """
+limits { proxy_timeout = "250ms"  head_timeout = "700ms" }
+listen "127.0.0.1:0" { health = "/healthz" }
+listen "127.0.0.2:0" { proxy = true }
+""" + gateway.ECHO
+
+
 def test_slow_proxy_header_gets_408_however_it_dribbles(start):
-    server = start('limits { proxy_timeout = "300ms"  head_timeout = "200ms" }\n' + gateway.ECHO,
-                   listen_options="proxy = true")
-    silent = raw.request(server.address(), b"PROXY ")
+    server = start(SLOW, listen=())
+    silent = raw.request(server.address(1), b"PROXY ")
     assert silent.status == 408
     assert server.wait_event("refuse", client=silent.client)["reason"] == "proxy-timeout"
-    with raw.Connection(server.address()) as connection:
+    with raw.Connection(server.address(1)) as connection:
         took = dribble(connection, v2_local(bytes(4000)))
         assert 0.2 < took < 3, took
         assert connection.read_response().status == 408
     assert server.wait_event("refuse", client=connection.client)["reason"] == "proxy-timeout"
-    # The head has its own deadline, and the client a name by then.
-    late = raw.request(server.address(), v1(CLIENT) + raw.upgrade_head()[:-1])
-    assert late.status == 408
+
+
+@pytest.mark.parametrize("cut", [0, 10])
+def test_head_has_its_own_deadline_behind_the_proxy_header(start, barrier, cut):
+    server = start(SLOW, listen=())
+    header = v1(CLIENT)
+    with raw.Connection(server.address(1)) as connection:
+        connection.send(header[:cut])
+        barrier(server)
+        connection.send(header[cut:] + raw.upgrade_head()[:-1])
+        began = time.monotonic()
+        assert connection.read_response().status == 408
+        assert time.monotonic() - began > 0.6
     assert server.wait_event("refuse", client=f"{CLIENT}:55555")["reason"] == "head-timeout"
 
 
