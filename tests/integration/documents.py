@@ -48,6 +48,12 @@ def anchors(path):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def table_rows(path):
+    """The cells of every row of every table."""
+    return [[cell.strip() for cell in line.strip("|").split("|")]
+            for line in prose(path).splitlines() if line.startswith("|")]
+
+
 def programs(path):
     """{name: source} of the whole C programs, named by the comment in their first line."""
     found = {}

@@ -123,14 +123,8 @@ def test_calls_of_libbaton_in_documents_exist():
     assert told - {"BATON_REQUIRE_TOOLS"} <= declared
 
 
-def table_rows(path):
-    """The cells of every row of every table."""
-    return [[cell.strip() for cell in line.strip("|").split("|")]
-            for line in documents.prose(path).splitlines() if line.startswith("|")]
-
-
 def test_limits_for_children_are_those_of_the_configuration():
-    defaults = {row[0]: row[2] for row in table_rows(CONFIGURATION) if len(row) == 4}
+    defaults = {row[0]: row[2] for row in documents.table_rows(CONFIGURATION) if len(row) == 4}
     text = documents.prose(CHILDREN)
     section = text[text.index("\n## Limits"):text.index("\n## How it ends")]
     rows = re.findall(r"^\| (`\w+`) \| (`[^`]+`) \|", section, re.MULTILINE)
