@@ -47,8 +47,8 @@ def baton_commands(path):
 
 
 def test_documents_have_whole_configurations():
-    assert {b.path.name for b in CONFIGURATIONS} == {"README.md", "auth.md", "children.md",
-                                                     "configuration.md"}
+    assert {b.path.name for b in CONFIGURATIONS} == {
+        "README.md", "auth.md", "children.md", "configuration.md", "reverse-proxy.md"}
 
 
 @pytest.mark.parametrize("block", CONFIGURATIONS, ids=str)

@@ -18,8 +18,8 @@ def missing(what):
 
 
 def program(name):
-    """The path of a program."""
-    return shutil.which(name) or missing(name)
+    """The path of a program; that of a server may lie where only root looks."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") or missing(name)
 
 
 def node_module(name):
