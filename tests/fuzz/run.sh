@@ -4,19 +4,23 @@
 # Builds each tests/fuzz/*.c with libFuzzer, ASan and UBSan, and runs it for a while. All of our
 # sources without a main are in one archive, from which a target takes what it needs. The corpus
 # stays in build-fuzz/corpus and grows from run to run; tests/fuzz/corpus/TARGET starts it.
-# usage: tests/fuzz/run.sh [SECONDS [TARGET]]   (./dev fuzz calls it)
+# usage: tests/fuzz/run.sh [SECONDS | -runs=N [TARGET]]   (./dev fuzz calls it)
 
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
-seconds="${1:-60}"
+amount="${1:-60}"
 wanted="${2:-}"
 flags=(-std=c17 -D_GNU_SOURCE -DBATON_VERSION=\"fuzz\" -g -O1 -Isrc -Ichild -Itests/unit
 	-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all)
 
 say() { printf '%s\n' "fuzz: $*" >&2; }
 
-[[ $seconds =~ ^[0-9]+$ ]] || { say "usage: ./dev fuzz [SECONDS [TARGET]]"; exit 2; }
+case "$amount" in
+-runs=*) limit="$amount" ;;
+*) limit="-max_total_time=$amount" ;;
+esac
+[[ $limit =~ =[0-9]+$ ]] || { say "usage: ./dev fuzz [SECONDS | -runs=N [TARGET]]"; exit 2; }
 
 targets=()
 for file in tests/fuzz/*.c; do
@@ -47,8 +51,8 @@ for name in "${targets[@]}"; do
 	[ ! -d "tests/fuzz/corpus/$name" ] || corpus+=("tests/fuzz/corpus/$name")
 	clang "${flags[@]}" -fsanitize=fuzzer "tests/fuzz/$name.c" -o "build-fuzz/$name" \
 		build-fuzz/libfuzzed.a -Wl,--as-needed -lconfuse -ljansson -lcrypto -lz -lcmocka
-	say "runs $name for $seconds s"
-	if ! "build-fuzz/$name" -max_total_time="$seconds" -print_final_stats=1 \
+	say "runs $name $limit"
+	if ! "build-fuzz/$name" "$limit" -print_final_stats=1 \
 		-artifact_prefix="build-fuzz/$name-" "${corpus[@]}" >"build-fuzz/$name.log" 2>&1; then
 		tail -n 60 "build-fuzz/$name.log" >&2
 		say "$name found something: see build-fuzz/$name-*"
