@@ -19,11 +19,22 @@ struct came_back {
 	struct ticket *tickets[POOL_MAX_QUESTIONS];
 };
 
+static bool is_among(const struct came_back *back, const struct ticket *ticket)
+{
+	for (size_t i = 0; i < back->count; i++) {
+		if (back->tickets[i] == ticket) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A child that refuses what it has not read, and is asked again, has the same offer there twice. */
 static void note_came_back(void *data, uint64_t id)
 {
 	struct came_back *back = data;
 	struct ticket *ticket = handover_find_offer(back->receiver, id);
-	if (ticket != NULL) {
+	if (ticket != NULL && !is_among(back, ticket)) {
 		back->tickets[back->count++] = ticket;
 	}
 }
@@ -34,16 +45,6 @@ static struct came_back take_back(struct receiver *receiver, bool resend_others)
 	native_take_back(&receiver->link, resend_others, note_came_back, &back);
 	receiver->pool->handover->taken_back += back.count;
 	return back;
-}
-
-static bool is_among(const struct came_back *back, const struct ticket *ticket)
-{
-	for (size_t i = 0; i < back->count; i++) {
-		if (back->tickets[i] == ticket) {
-			return true;
-		}
-	}
-	return false;
 }
 
 /* Could somebody else take it now? Affinity never moves for slowness, or a room would split. */

@@ -448,6 +448,24 @@ static void test_handover_waits_when_the_only_channel_is_full(void **state)
 	rig_take(0, 7);
 }
 
+/* It lies: it has read none of the offers that it refuses, so they all come back at once. */
+static void test_handover_takes_an_offer_back_once_that_was_refused_unread(void **state)
+{
+	(void)state;
+	struct rig_client client;
+	rig_submit(&client, 7);
+	for (unsigned refusal = 0; refusal < 2 * POOL_MAX_OFFERS; refusal++) {
+		assert_true(handover_refused(&rig.children[0], 7, 0));
+		rig.children[0].seat.is_full = false;
+		handover_serve(&rig.children[0]);
+		assert_true(rig_is_offered_to(&client, 0));
+	}
+	handover_shut(&rig.children[0]);
+	assert_int_equal(rig.handover.taken_back, 1);
+	assert_int_equal(client.ticket.state, TICKET_WAITING);
+	rig_forget(&client);
+}
+
 #define handover_test(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define three_children_test(name) cmocka_unit_test_setup_teardown(name, setup_three, teardown)
 #define one_child_test(name)      cmocka_unit_test_setup_teardown(name, setup_one, teardown)
@@ -477,6 +495,7 @@ int main(void)
 		handover_test(test_handover_refused_without_status_goes_elsewhere),
 		three_children_test(test_handover_gives_up_after_three_children_refused),
 		one_child_test(test_handover_waits_for_the_only_child_however_often_it_refuses),
+		one_child_test(test_handover_takes_an_offer_back_once_that_was_refused_unread),
 		handover_test(test_handover_passes_over_a_child_whose_channel_is_full),
 		one_child_test(test_handover_waits_when_the_only_channel_is_full),
 	};
