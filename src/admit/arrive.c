@@ -53,8 +53,8 @@ static void look_for_head(struct conn *conn, unsigned events)
 	enum head_result result = peek_look(conn, conn->ticket.fd,
 					    conn->conns->config->head_limit_bytes, &refusal, &left);
 	const struct head *head = peek_head(conn);
+	conn->is_head = peek_is_head();
 	if (head != NULL) {
-		conn->is_head = slice_equals(head->method, "HEAD");
 		identify(conn, head);
 	}
 	switch (result) {

@@ -16,6 +16,7 @@ static struct {
 	char bytes[PEEK_BYTES];
 	struct head head;
 	struct request request;
+	bool is_head;
 } seen;
 
 /* Not a byte of it is anybody's head any more. */
@@ -56,6 +57,7 @@ enum head_result peek_look(const void *owner, int fd, size_t limit_bytes, enum r
 			   bool *left_r)
 {
 	size_t bytes = look(fd, left_r);
+	seen.is_head = bytes > 4 && memcmp(seen.bytes, "HEAD ", 5) == 0;
 	return bytes == 0 ? HEAD_NEED_MORE : judge(owner, bytes, limit_bytes, refusal_r);
 }
 
@@ -72,6 +74,11 @@ const struct head *peek_head(const void *owner)
 const struct request *peek_request(const void *owner)
 {
 	return seen.request_owner == owner ? &seen.request : NULL;
+}
+
+bool peek_is_head(void)
+{
+	return seen.is_head;
 }
 
 void peek_forget(const void *owner)

@@ -29,6 +29,9 @@ enum proxy_result peek_proxy(int fd, struct proxy_header *header_r, bool *left_r
 const struct head *peek_head(const void *owner);
 const struct request *peek_request(const void *owner);
 
+/* Is the method of what was looked at last HEAD? Also when the rest is wrong, or not there yet. */
+bool peek_is_head(void);
+
 /* The owner ends; its address may be another's next. */
 void peek_forget(const void *owner);
 

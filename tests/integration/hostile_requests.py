@@ -127,6 +127,10 @@ METHODS = [
           "GET", "HEAD"),
     *each("9110 15.5.6", 405, "method", lambda method: plain(f"{method} /echo HTTP/1.1"), "POST",
           "PUT", "DELETE", "OPTIONS", "FOO"),
+    *each("9110 9.3.2", 400, "bad-field", bytes, {
+        "HEAD, and a bad field": plain("HEAD /http HTTP/1.1", "X A: b\r\n")}),
+    Row("HEAD of HTTP/1.0", "9110 9.3.2", b"HEAD /http HTTP/1.0\r\n\r\n", 505, "version"),
+    Row("half a HEAD", "9110 9.3.2", b"HEAD /http HTTP/1.1\r\n", 400, "half-head", END),
 ]
 
 # Clients that are on the wrong port.
