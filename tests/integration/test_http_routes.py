@@ -96,22 +96,30 @@ def test_close_is_logged_with_the_status(server):
 # -- bodies ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, 1, 1000, 16384, 60000, 1 << 20])
-def test_body_with_a_length_reaches_the_child_whole(server, size):
-    body = os.urandom(size)
-    told = ask(server, "POST /http HTTP/1.1", f"Content-Length: {size}\r\n", body)
-    assert told["BODY"] == body
-    assert f"\r\nContent-Length: {size}\r\n" in told["HEAD"]
-    assert "Transfer-Encoding" not in told["HEAD"]
-
-
-@pytest.mark.parametrize("sizes", [(), (1,), (5, 1, 4000), (65536, 3, 65536)])
-def test_chunked_body_reaches_the_child_whole(server, sizes):
+@pytest.mark.parametrize("comes", ["with the head", "later"])
+@pytest.mark.parametrize("sizes", [(0,), (1,), (1000,), (16384,), (60000,), (1 << 20,),
+                                   (5, 1, 4000), (65536, 3, 65536)])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_body_reaches_the_child_whole(server, barrier, framing, sizes, comes):
     pieces = [os.urandom(size) for size in sizes]
-    told = ask(server, "POST /http HTTP/1.1", "transfer-encoding: Chunked\r\n", chunks(*pieces))
-    assert told["BODY"] == b"".join(pieces)
-    assert "\r\nTransfer-Encoding: chunked\r\n" in told["HEAD"]
-    assert "Content-Length" not in told["HEAD"]
+    body = b"".join(pieces)
+    if framing == "length":
+        fields, sent = f"Content-Length: {len(body)}\r\n", body
+    else:
+        fields, sent = "transfer-encoding: Chunked\r\n", chunks(*filter(None, pieces))
+    with raw.Connection(server.address()) as connection:
+        if comes == "later":
+            connection.send(head("POST /http HTTP/1.1", fields))
+            barrier(server)
+            connection.send(sent)
+        else:
+            connection.send(head("POST /http HTTP/1.1", fields) + sent)
+        response = connection.read_response()
+    told = json.loads(response.body)
+    assert response.status == 200 and base64.b64decode(told["BODY"]) == body
+    framed = {"length": f"\r\nContent-Length: {len(body)}\r\n",
+              "chunked": "\r\nTransfer-Encoding: chunked\r\n"}
+    assert [name for name, line in framed.items() if line in told["HEAD"]] == [framing]
 
 
 def test_chunk_extensions_and_trailers_are_the_child_s_business(server):

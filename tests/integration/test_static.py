@@ -178,9 +178,16 @@ def test_other_methods_get_405(server, method):
     assert response.status == 405 and "GET" in response.headers["allow"]
 
 
-def test_refusal_of_a_body_is_readable(server):
-    head = b"POST /text.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
-    assert raw.request(server.address(), head + b"x" * 60000).status == 405
+@pytest.mark.parametrize("field, body", [
+    ("Content-Length: 60000", b"x" * 60000), ("Content-Length: 1", b"x"), ("Content-Length: 0", b""),
+    ("Transfer-Encoding: chunked", b"ea60\r\n" + b"x" * 60000 + b"\r\n0\r\n\r\n"),
+    ("Content-Length: 1048576", b"x" * (1 << 20))])
+def test_refusal_of_a_body_is_readable(server, field, body):
+    head = f"POST /text.txt HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n".encode()
+    assert raw.request(server.address(), head + body).status == 405
+
+
+def test_get_with_a_body_gets_413(server):
     head = b"GET /text.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert raw.request(server.address(), head + b"5\r\nhello\r\n0\r\n\r\n").status == 413
     assert ask(server, "/text.txt", fields="Content-Length: 0\r\n").status == 200
