@@ -22,7 +22,7 @@ START_SECS = 20.0
 
 BATON_CONFIG = """\
 control = "{directory}/control.sock"
-limits {{ connections = {connections} }}
+limits {{ connections = {connections}  {limits} }}
 listen "127.0.0.1:0" {{}}
 pool "bench" {{
 	command = {{"{command}"}}
@@ -110,14 +110,13 @@ def have_baton():
     return (BIN_DIR / "baton").exists() and (BIN_DIR / "baton-echo").exists()
 
 
-def baton(children, command="baton-echo", capacity=16000, connections=60000,
-          pool=""):
-    """pool: more lines for the pool."""
+def baton(children, command="baton-echo", capacity=16000, connections=60000, pool="", limits=""):
+    """pool, limits: more lines for them."""
     directory = Path(tempfile.mkdtemp(prefix="baton-bench-"))
     config = directory / "baton.conf"
     config.write_text(BATON_CONFIG.format(
         directory=directory, connections=connections, children=children, capacity=capacity,
-        command=BIN_DIR / command, pool=pool), encoding="utf-8")
+        command=BIN_DIR / command, pool=pool, limits=limits), encoding="utf-8")
     return Server("baton", [BIN_DIR / "baton", "serve", "-c", config], directory=directory,
                   port_pattern=r"event=listening .*?address=\"?127\.0\.0\.1:(\d+)",
                   ready_pattern=r"event=ready\b")

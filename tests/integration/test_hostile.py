@@ -18,6 +18,8 @@ import wsclient
 
 ANSWER_SECS = 4  # the longest wait is the head's: 500 ms
 MORE_RSS_BYTES = 128 * 1024
+SLOW_HEADS = 300
+SLOW_HEAD_BYTES = 1024
 BEHIND = bytes(64 * 1024)
 
 CONFIG = f"""
@@ -126,3 +128,23 @@ def test_hostile_request_gets_its_answer_and_the_next_client_is_served(server, b
 def test_hostile_table_has_no_row_twice():
     rows = Counter((row.data, row.how, row.at) for _, row in hostile.ROWS)
     assert len(rows) >= 300 and not [row for row, count in rows.items() if count > 1]
+
+
+def test_slow_heads_hold_little_memory_and_nobody_up(start):
+    server = start(CONFIG.replace("500ms", "1m"))
+    for _ in range(20):
+        check_clean(server)
+    rss = probes.rss_bytes(server.pid)
+    held = [raw.Connection(server.address()) for _ in range(SLOW_HEADS)]
+    for connection in held:
+        connection.send(hostile.HALF)
+    check_clean(server)
+    more = probes.rss_bytes(server.pid) - rss
+    assert probes.IS_SANITIZED or more <= SLOW_HEADS * SLOW_HEAD_BYTES, f"{more} bytes more"
+    for byte in hostile.GOOD[len(hostile.HALF):]:
+        for connection in held:
+            connection.send(bytes([byte]))
+        check_clean(server)
+    for connection in held:
+        with wsclient.WebSocket.over(connection) as ws:
+            ws.close(1000)
