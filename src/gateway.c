@@ -13,6 +13,7 @@
 #include "counters.h"
 #include "log.h"
 #include "pool/ledger.h"
+#include "supervise/heartbeat.h"
 #include "supervise/supervisor.h"
 
 #include <errno.h>
@@ -114,7 +115,7 @@ static void handle_signal(void *data, const struct signalfd_siginfo *info)
 
 static void handle_suspected(struct receiver *receiver)
 {
-	child_suspect(supervisor_child_of(receiver));
+	heartbeat_suspect(supervisor_child_of(receiver));
 }
 
 static void handle_mute(struct receiver *receiver)

@@ -112,10 +112,11 @@ void loop_timer_stop(struct loop_timer *); /* safe when it does not run */
 int loop_timer_is_running(const struct loop_timer *);
 
 /*
- * By how much the timer that fires now is late. More than a moment: this process itself stood still
- * or was busy, and what its peers sent meanwhile may be unread.
+ * For the handler of a deadline on somebody else. Does it fire late? Then this process itself stood
+ * still or was busy, and what its peers sent in time may be unread: 1, and the timer fires once
+ * more, after a moment in which that is read. 0: the deadline is missed.
  */
-uint64_t loop_timer_late_ms(const struct loop *, const struct loop_timer *);
+int loop_timer_grace(struct loop_lane *, struct loop_timer *);
 
 /* Blocks these signals in the calling thread and delivers them as calls of fn in the loop. Once a
  * loop. 0, or -1 with errno (signalfd(2)). */

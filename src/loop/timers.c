@@ -7,6 +7,8 @@
 
 #include <limits.h>
 
+enum { GRACE_MS = 200 };
+
 void loop_lane_init(struct loop_lane *lane, struct loop *loop, loop_timer_fn *handle)
 {
 	lane->ends.prev = lane->ends.next = &lane->ends;
@@ -37,9 +39,13 @@ int loop_timer_is_running(const struct loop_timer *timer)
 	return timer->next != NULL;
 }
 
-uint64_t loop_timer_late_ms(const struct loop *loop, const struct loop_timer *timer)
+int loop_timer_grace(struct loop_lane *lane, struct loop_timer *timer)
 {
-	return loop->now_ms > timer->due_ms ? loop->now_ms - timer->due_ms : 0;
+	if (lane->loop->now_ms <= timer->due_ms + GRACE_MS) {
+		return 0;
+	}
+	loop_timer_start(lane, timer, GRACE_MS);
+	return 1;
 }
 
 void loop_timer_stop(struct loop_timer *timer)

@@ -8,10 +8,7 @@
 
 #include "config/config.h"
 
-enum {
-	MAX_DEATHS = 3,   /* a client whose request kills child after child gets 503 */
-	HEARING_MS = 200, /* for the loop to read what is there, when it is late itself */
-};
+enum { MAX_DEATHS = 3 }; /* a client whose request kills child after child gets 503 */
 
 struct came_back {
 	struct receiver *receiver;
@@ -96,8 +93,8 @@ static void wait_for_reader(struct ticket *ticket)
 				       : ticket->offered_ms + ticket->pool->config->ping_timeout_ms;
 	if (now_ms < until_ms) {
 		loop_timer_start(&self->offer_lane, &ticket->timer, (unsigned)(until_ms - now_ms));
-	} else if (loop_timer_late_ms(self->loop, &ticket->timer) > HEARING_MS) {
-		loop_timer_start(&self->offer_lane, &ticket->timer, HEARING_MS);
+	} else if (loop_timer_grace(&self->offer_lane, &ticket->timer)) {
+		return;
 	} else if (asks) {
 		give_up_asking(ticket);
 	} else {

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "pool/ledger.h"
 #include "supervise/environment.h"
+#include "supervise/heartbeat.h"
 #include "supervise/output.h"
 #include "supervise/supervisor.h"
 #include "supervise/talk.h"
@@ -24,12 +25,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum {
-	SHORTAGE_MS = 500,    /* until the next try when the gateway lacks descriptors or memory */
-	FULL_PING_MS = 500,   /* until a child that had no room is tried again */
-	SUSPECT_PING_MS = 50, /* between a PONG and the next PING to a suspect */
-	HEARING_MS = 200,     /* for the loop to read what is there, when it is late itself */
-};
+/* Until the next try when the gateway lacks descriptors or memory. */
+enum { SHORTAGE_MS = 500 };
 
 static const unsigned NO_LIMIT = UINT_MAX;
 
@@ -243,31 +240,6 @@ void child_become_ready(struct child *child, unsigned capacity)
 	handover_serve(&child->receiver);
 }
 
-/* ---- heartbeat ---- */
-
-static void ping(struct child *child)
-{
-	if (child->ping_waits && !child->ping_unsent) {
-		return;
-	}
-	if (!child->ping_waits) {
-		child->ping_sent_ms = now_ms(child);
-	}
-	child->ping_waits = true;
-	child->ping_unsent = native_ping(&child->receiver.link) != HANDOFF_OK;
-}
-
-void child_suspect(struct child *child)
-{
-	/* A child that answers, and to whom an offer cannot be sent all the same (ETOOMANYREFS), is not
-	 * asked again and again in a circle. */
-	if (child->state == CHILD_READY && now_ms(child) - child->pong_ms < SUSPECT_PING_MS) {
-		loop_timer_start(&child->supervisor->lane, &child->timer, SUSPECT_PING_MS);
-	} else {
-		ping(child);
-	}
-}
-
 /* It does not do its part: SIGABRT, for the core, then SIGKILL; nothing new from now on. */
 void child_abort(struct child *child, const char *why)
 {
@@ -285,33 +257,6 @@ void child_abort(struct child *child, const char *why)
 	spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
 }
 
-void child_ask_soon(struct child *child)
-{
-	if (child->state == CHILD_READY && config_of(child)->ping_interval_ms > FULL_PING_MS) {
-		loop_timer_start(&child->supervisor->lane, &child->timer, FULL_PING_MS);
-	}
-}
-
-static void handle_heartbeat(struct child *child)
-{
-	const struct config_pool *config = config_of(child);
-	child->idle_talk = 0;
-	if (child->ping_waits && now_ms(child) - child->ping_sent_ms >= config->ping_timeout_ms) {
-		if (loop_timer_late_ms(child->supervisor->loop, &child->timer) > HEARING_MS) {
-			/* We stood still: the PONG may be there, behind other messages. */
-			loop_timer_start(&child->supervisor->lane, &child->timer, HEARING_MS);
-		} else {
-			child_abort(child, "no PONG within ping_timeout");
-		}
-		return;
-	}
-	ping(child);
-	unsigned next_ms = config->ping_interval_ms;
-	uint64_t left_ms = child->ping_sent_ms + config->ping_timeout_ms - now_ms(child);
-	loop_timer_start(&child->supervisor->lane, &child->timer,
-			 left_ms < next_ms ? (unsigned)left_ms : next_ms);
-}
-
 void child_handle_timer(struct child *child)
 {
 	switch (child->state) {
@@ -323,7 +268,7 @@ void child_handle_timer(struct child *child)
 		child_kill(child);
 		break;
 	case CHILD_READY:
-		handle_heartbeat(child);
+		heartbeat_handle_timer(child);
 		break;
 	case CHILD_DRAINING:
 		child_stop(child);

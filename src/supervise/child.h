@@ -70,14 +70,8 @@ void child_stop(struct child *);
 /* SIGKILL now. */
 void child_kill(struct child *);
 
-/* It has no room: sends the next PING soon, whose PONG says that it may be tried again. */
-void child_ask_soon(struct child *);
-
 /* SIGABRT now, SIGKILL at the pool's stop_timeout: it is stuck, why says how that showed. */
 void child_abort(struct child *, const char *why);
-
-/* Sends a PING unless one is out: the receiver did not read in time. */
-void child_suspect(struct child *);
 
 /* For talk.c. It said READY: it takes connections from now on, capacity at most. */
 void child_become_ready(struct child *, unsigned capacity);

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "pool/ledger.h"
 #include "supervise/answer.h"
+#include "supervise/heartbeat.h"
 #include "supervise/supervisor.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ static void handle_refused(struct child *child, const struct handoff_message *me
 		child_condemn(child, "REFUSED for a connection that it was not offered");
 	} else if (status == 0 && !was_full && child->state == CHILD_READY) {
 		tell_full(child); /* once until it is tried again, not for each offer */
-		child_ask_soon(child);
+		heartbeat_ask_soon(child);
 	}
 }
 

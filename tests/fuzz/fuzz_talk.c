@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "counters.h"
 #include "pool/ledger.h"
+#include "supervise/heartbeat.h"
 #include "supervise/supervisor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -155,7 +156,7 @@ static void handle_failed(struct ticket *ticket, enum refusal refusal, int statu
 
 static void handle_suspected(struct receiver *receiver)
 {
-	child_suspect(supervisor_child_of(receiver));
+	heartbeat_suspect(supervisor_child_of(receiver));
 }
 
 static void handle_mute(struct receiver *receiver)
