@@ -84,6 +84,17 @@ static bool apply_number(struct check *target, const struct keys_entry *entry, c
 	return true;
 }
 
+static bool apply_rate(struct check *target, const struct keys_entry *entry, const char *text,
+		       unsigned line)
+{
+	uint64_t *field = (uint64_t *)((char *)target->record + entry->offset);
+	return text == NULL || values_rate(text, field) ||
+	       problem_set(target->problem, line,
+			   "%s%s = \"%.80s\" is not a rate: 1 to 1000000 and the time, as in "
+			   "\"20/s\", \"30/m\" or \"100/h\"",
+			   target->label, entry->name, text);
+}
+
 static bool apply_mode(struct check *target, const struct keys_entry *entry, const char *text,
 		       unsigned line)
 {
@@ -140,6 +151,8 @@ static bool apply(struct check *target, const struct keys_entry *entry,
 		return apply_text(target, entry, text, value->line);
 	case KEYS_WORDS:
 		return apply_words(target, entry, value);
+	case KEYS_RATE:
+		return apply_rate(target, entry, text, value->line);
 	case KEYS_MODE:
 		return apply_mode(target, entry, text, value->line);
 	case KEYS_FLAG:
@@ -172,7 +185,7 @@ static bool build_section(struct config *config, const struct source_section *se
 	case KEYS_TOP:
 		return apply_section(&target) && check_top(&target, config);
 	case KEYS_LIMITS:
-		return apply_section(&target);
+		return apply_section(&target) && check_limits(&target, config);
 	case KEYS_LISTEN:
 		target.record = &config->listeners[config->listener_count++];
 		return apply_section(&target) && check_listener(&target, config);

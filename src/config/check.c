@@ -45,6 +45,15 @@ bool check_top(struct check *target, struct config *config)
 			   config->control, why);
 }
 
+bool check_limits(struct check *target, const struct config *config)
+{
+	return config->address_interval_us > 0 ||
+	       source_get(target->section, "address_burst")->words == NULL ||
+	       problem_set(target->problem, line_of(target, "address_burst"),
+			   "%saddress_burst needs address_rate: how fast may one address connect?",
+			   target->label);
+}
+
 static bool check_unused(struct check *target, const struct config *config,
 			 const struct config_listener *listener)
 {

@@ -22,6 +22,7 @@ struct check {
 };
 
 bool check_top(struct check *, struct config *);
+bool check_limits(struct check *, const struct config *);
 
 /* The config's listeners before this one are compared with it. */
 bool check_listener(struct check *, struct config *);

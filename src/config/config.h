@@ -94,6 +94,7 @@ struct config_route {
 	bool *listeners;                      /* one flag a listener: is the route there? */
 	const struct source_section *written; /* within the config's */
 	bool http;                            /* plain HTTP requests are handed over too */
+	unsigned connections;                 /* at a time; 0: any number */
 };
 
 struct config {
@@ -103,6 +104,10 @@ struct config {
 	unsigned head_timeout_ms;
 	size_t head_limit_bytes;
 	unsigned linger_timeout_ms;
+	unsigned address_connections; /* of one address at a time; 0: any number */
+	uint64_t
+		address_interval_us; /* address_rate: one in each of these; 0: as fast as it likes */
+	unsigned address_burst;
 	size_t listener_count, pool_count, route_count;
 	struct config_listener *listeners;
 	struct config_pool *pools;

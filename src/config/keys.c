@@ -48,6 +48,9 @@ const struct keys_entry keys_table[] = {
 	DURATION(KEYS_LIMITS, "head_timeout", "5s", 1, 5 * MINUTE, TOP(head_timeout_ms)),
 	SIZE(KEYS_LIMITS, "head_limit", "16k", KIB, 16 * KIB, TOP(head_limit_bytes)),
 	DURATION(KEYS_LIMITS, "linger_timeout", "2s", 1, MINUTE, TOP(linger_timeout_ms)),
+	COUNT(KEYS_LIMITS, "address_connections", "0", 0, 1000000, TOP(address_connections)),
+	OTHER(KEYS_LIMITS, "address_rate", KEYS_RATE, NULL, TOP(address_interval_us)),
+	COUNT(KEYS_LIMITS, "address_burst", "20", 1, 1000000, TOP(address_burst)),
 
 	OTHER(KEYS_LISTEN, "mode", KEYS_MODE, "0660", LISTENER(mode)),
 	OTHER(KEYS_LISTEN, "health", KEYS_TEXT, NULL, LISTENER(health)),
@@ -90,6 +93,7 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_ROUTE, "origins", KEYS_WORDS, NULL, ROUTE(origins)),
 	OTHER(KEYS_ROUTE, "listen", KEYS_CHOICES, NULL, ROUTE(listeners)),
 	OTHER(KEYS_ROUTE, "http", KEYS_FLAG, "false", ROUTE(http)),
+	COUNT(KEYS_ROUTE, "connections", "0", 0, 1000000, ROUTE(connections)),
 };
 /* clang-format on */
 const size_t keys_table_len = sizeof(keys_table) / sizeof(keys_table[0]);

@@ -24,6 +24,7 @@ enum keys_kind {
 	KEYS_SIZE,     /* size_t, bytes; written plain or with k, M, G */
 	KEYS_TEXT,     /* char *, not empty */
 	KEYS_WORDS,    /* char **, NULL-terminated; a list in the file */
+	KEYS_RATE,     /* uint64_t, microseconds from one to the next; "20/s"; 0: not set */
 	KEYS_MODE,     /* mode_t, octal */
 	KEYS_FLAG,     /* bool; true or false */
 	KEYS_CHOICE,   /* one text that builder code interprets: pool, hash, client_header, ... */

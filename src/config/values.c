@@ -13,7 +13,8 @@
 
 #include "config/config.h"
 
-enum { DIGITS_MAX = 15 }; /* far beyond every range; overflows only with its unit */
+enum { RATE_MAX = 1000000 }; /* one microsecond from one to the next */
+enum { DIGITS_MAX = 15 };    /* far beyond every range; overflows only with its unit */
 
 struct unit {
 	const char *name;
@@ -76,6 +77,22 @@ bool values_duration(const char *text, uint64_t *ms_r)
 bool values_size(const char *text, uint64_t *bytes_r)
 {
 	return read_with_unit(text, sizes, bytes_r);
+}
+
+bool values_rate(const char *text, uint64_t *interval_us_r)
+{
+	uint64_t number = 0;
+	const char *rest = read_digits(text, &number);
+	if (rest == NULL || number == 0 || number > RATE_MAX || *rest != '/') {
+		return false;
+	}
+	for (size_t i = 0; i < UNITS - 1; i++) { /* not a millisecond: it would read as a minute */
+		if (strcmp(rest + 1, durations[i].name) == 0) {
+			*interval_us_r = durations[i].factor * 1000 / number;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* In the largest unit that divides it; 0 in the smallest. */

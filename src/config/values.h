@@ -22,6 +22,9 @@ bool values_duration(const char *text, uint64_t *ms_r);
 /* "512", "64k", "1M", "2G": a count of bytes, units of 1024. */
 bool values_size(const char *text, uint64_t *bytes_r);
 
+/* "20/s", "30/m", "100/h": 1 to 1000000 in each of that time. Microseconds from one to the next. */
+bool values_rate(const char *text, uint64_t *interval_us_r);
+
 /* Three or four octal digits, permission bits alone: "0660", "660". */
 bool values_mode(const char *text, mode_t *mode_r);
 

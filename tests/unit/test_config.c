@@ -64,6 +64,9 @@
 #define NOT_A_SIZE                                                           \
 	" is not a size: a whole number of bytes, or with k, M or G behind " \
 	"it, as in \"64k\""
+#define NOT_A_RATE                                                    \
+	" is not a rate: 1 to 1000000 and the time, as in \"20/s\", " \
+	"\"30/m\" or \"100/h\""
 #define NEEDS_PORT  " needs a port from 0 to 65535 at the end (0: any free one)"
 #define NO_LISTENER "there is no listener; add one, as in: listen \"127.0.0.1:8080\" {}"
 
@@ -217,6 +220,11 @@ static void test_config_refuses_bad_values_and_names_the_range(void **state)
 		{"limits { head_limit = \"1023\" }",
 		 "1: limits: head_limit = \"1023\" is out of range (1k to 16k)"},
 		{"limits { head_limit = \"16K\" }", "1: limits: head_limit = \"16K\"" NOT_A_SIZE},
+		{"limits { address_rate = 20 }", "1: limits: address_rate = \"20\"" NOT_A_RATE},
+		{"limits { address_rate = \"0/s\" }",
+		 "1: limits: address_rate = \"0/s\"" NOT_A_RATE},
+		{"limits {\n address_burst = 5 }",
+		 "2: limits: address_burst needs address_rate: how fast may one address connect?"},
 		{"limits { head_timeout = \"0s\" }",
 		 "1: limits: head_timeout = \"0s\" is out of range (1ms to 5m)"},
 		{"limits { head_timeout = 5 }", "1: limits: head_timeout = \"5\"" NOT_A_DURATION},
@@ -237,7 +245,8 @@ static void test_config_refuses_every_key_beyond_its_range(void **state)
 			continue;
 		}
 		const char *unit = key->kind == KEYS_DURATION ? "ms" : "";
-		const char *title = key->section == KEYS_POOL ? "\"a\"" : "";
+		bool has_title = key->section == KEYS_POOL || key->section == KEYS_ROUTE;
+		const char *title = has_title ? "\"a\"" : "";
 		const uint64_t values[] = {key->min, key->max, key->max + 1, key->min - 1};
 		for (size_t j = 0; j < (key->min > 0 ? 4 : 3); j++) {
 			char text[128], error[CONFIG_ERROR_BYTES];
@@ -551,6 +560,9 @@ static void test_config_gives_defaults(void **state)
 	assert_int_equal(config->head_timeout_ms, 5000);
 	assert_int_equal(config->head_limit_bytes, 16384);
 	assert_int_equal(config->linger_timeout_ms, 2000);
+	assert_int_equal(config->address_connections, 0);
+	assert_int_equal(config->address_interval_us, 0);
+	assert_int_equal(config->address_burst, 20);
 	assert_int_equal(config->listener_count, 1);
 	assert_string_equal(config->listeners[0].name, "127.0.0.1:0");
 	assert_int_equal(config->listeners[0].mode, 0660);
@@ -594,6 +606,7 @@ static void test_config_gives_defaults(void **state)
 	assert_false(route->has_auth);
 	assert_int_equal(route->hash, CONFIG_HASH_NONE);
 	assert_null(route->hash_key);
+	assert_int_equal(route->connections, 0);
 	assert_int_equal(route->origin_count, 0);
 	assert_null(route->origins[0]);
 	assert_false(route->http);
@@ -612,7 +625,8 @@ static void test_config_reads_what_is_written(void **state)
 	struct config *config =
 		parse("control = \"/run/c.sock\" // where\n"
 		      "limits { connections = 7 head_timeout = \"1m\" head_limit = 2k "
-		      "linger_timeout = 10ms proxy_timeout = 3s }\r\n"
+		      "linger_timeout = 10ms proxy_timeout = 3s\n"
+		      "  address_connections = 8 address_rate = \"30/m\" address_burst = 9 }\r\n"
 		      "/* two\n * lines */ listen \"127.0.0.1:8080\" { health = \"/healthz\" } /* "
 		      "one */\n"
 		      "listen \"unix:/run/w.sock\" { mode = 0600 proxy = true\n"
@@ -627,13 +641,16 @@ static void test_config_reads_what_is_written(void **state)
 		      "  group = root environment = {\"A=b\", \"C=\"} }\n"
 		      "route \"Example.ORG/chat\" { pool = b hash = \"query:room\"\n"
 		      "  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"}\n"
-		      "  http = true exact = true subprotocol = \"a.1\"\n"
+		      "  http = true exact = true subprotocol = \"a.1\" connections = 5\n"
 		      "  query = {\"v=2\"} headers = {\"X-Tenant: A\", \"B\"} auth = a }\n");
 	assert_string_equal(config->control, "/run/c.sock");
 	assert_int_equal(config->max_connections, 7);
 	assert_int_equal(config->head_timeout_ms, 60000);
 	assert_int_equal(config->head_limit_bytes, 2048);
 	assert_int_equal(config->linger_timeout_ms, 10);
+	assert_int_equal(config->address_connections, 8);
+	assert_int_equal(config->address_interval_us, 2000000);
+	assert_int_equal(config->address_burst, 9);
 	assert_int_equal(config->listener_count, 2);
 	assert_string_equal(config->listeners[0].health, "/healthz");
 	assert_int_equal(ntohs(((struct sockaddr_in *)&config->listeners[0].address)->sin_port),
@@ -674,6 +691,7 @@ static void test_config_reads_what_is_written(void **state)
 	assert_int_equal(route->pool, 1);
 	assert_true(route->has_auth);
 	assert_int_equal(route->auth, 0);
+	assert_int_equal(route->connections, 5);
 	assert_int_equal(route->hash, CONFIG_HASH_QUERY);
 	assert_string_equal(route->hash_key, "room");
 	assert_int_equal(route->origin_count, 2);

@@ -136,6 +136,20 @@ static void test_values_writes_what_it_reads(void **state)
 	assert_string_equal(values_write_size(1 << 30, text), "1G");
 }
 
+static void test_values_rate_is_a_count_and_a_time(void **state)
+{
+	(void)state;
+	static const struct number_row rows[] = {
+		{"1/s", 1000000}, {"20/s", 50000},  {"30/m", 2000000},   {"100/h", 36000000},
+		{"7/s", 142857},  {"1000000/s", 1}, {"1/h", 3600000000},
+	};
+	static const char *const invalid[] = {"",      "20",        "/s",    "20/",  "20/ms",
+					      "20/S",  "0/s",       "20 /s", "-1/s", "02/s",
+					      "20/s ", "1000001/s", "1.5/s"};
+	check_numbers(values_rate, rows, LENGTH(rows));
+	check_no_numbers(values_rate, invalid, LENGTH(invalid));
+}
+
 static void test_values_mode_is_octal_permission_bits(void **state)
 {
 	(void)state;
@@ -391,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_values_duration_has_a_unit),
 		cmocka_unit_test(test_values_size_counts_in_1024),
 		cmocka_unit_test(test_values_writes_what_it_reads),
+		cmocka_unit_test(test_values_rate_is_a_count_and_a_time),
 		cmocka_unit_test(test_values_mode_is_octal_permission_bits),
 		cmocka_unit_test(test_values_hash_names_what_it_looks_at),
 		cmocka_unit_test(test_values_url_path_is_as_a_request_spells_it),
