@@ -2,7 +2,8 @@
 /*
  * Why a client is refused: the one table that the reply, the log line and the counters read.
  * A sentence says what was wrong and what to do about it, and never repeats a byte that the
- * client sent. Which refusal applies is decided elsewhere: head.c, request.c, route.c, conn.c.
+ * client sent. Which refusal applies is decided elsewhere: head.c, request.c, route.c,
+ * limits.c, conn.c.
  */
 #include "admit/refusal.h"
 
@@ -113,6 +114,18 @@ static const struct {
 	[REFUSAL_AUTH_BUSY] = {503, "auth-busy",
 			       "Nobody could say in time whether you may come in; try again in a "
 			       "moment."},
+	[REFUSAL_CONNECTIONS] = {503, "connections",
+				 "All places of this gateway are taken; try again in a moment."},
+	[REFUSAL_ROUTE_CONNECTIONS] =
+		{503, "route-connections",
+		 "All places at this address are taken; try again in a moment."},
+	[REFUSAL_ADDRESS_CONNECTIONS] =
+		{429, "address-connections",
+		 "Too many connections from your network address are open; close one, then try "
+		 "again."},
+	[REFUSAL_ADDRESS_RATE] = {429, "address-rate",
+				  "Your network address opens connections too fast; wait before "
+				  "you try again."},
 	[REFUSAL_POOL_FAILED] = {503, "pool-failed",
 				 "The program behind this address does not start; try again later, "
 				 "or tell the operator."},

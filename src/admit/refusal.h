@@ -41,20 +41,24 @@ enum refusal {
 	REFUSAL_WS_VERSION,  /* 426 Sec-WebSocket-Version is not 13 */
 	REFUSAL_WS_FIELD,    /* 400 malformed Sec-WebSocket-Protocol or -Extensions */
 
-	/* what we allow: origin.c, route.c, conn.c */
+	/* what we allow: origin.c, route.c, limits.c, conn.c */
 	REFUSAL_ORIGIN,       /* 403 */
 	REFUSAL_NO_ROUTE,     /* 404 */
 	REFUSAL_HEAD_TIMEOUT, /* 408 */
 	REFUSAL_AUTH,         /* an auth child's own status; 403 in the table */
 	REFUSAL_AUTH_DOWN,    /* 503 the children that are to be asked do not start, or die of it */
 	REFUSAL_AUTH_BUSY,    /* 503 no auth child could be asked, or none answered, in time */
-	REFUSAL_POOL_FAILED,  /* 503 its children do not start */
-	REFUSAL_QUEUE_FULL,   /* 503 */
-	REFUSAL_QUEUE_TIMEOUT,    /* 503 */
-	REFUSAL_HANDOVER_TIMEOUT, /* 503 no child took it in time */
-	REFUSAL_CHILDREN_DIED,    /* 503 child after child died before it took this one */
-	REFUSAL_STOPPING,         /* 503 the gateway drains */
-	REFUSAL_BY_CHILD,         /* the child's own status; 503 in the table */
+	REFUSAL_CONNECTIONS,  /* 503 limits.connections */
+	REFUSAL_ROUTE_CONNECTIONS,   /* 503 */
+	REFUSAL_ADDRESS_CONNECTIONS, /* 429 */
+	REFUSAL_ADDRESS_RATE,        /* 429 */
+	REFUSAL_POOL_FAILED,         /* 503 its children do not start */
+	REFUSAL_QUEUE_FULL,          /* 503 */
+	REFUSAL_QUEUE_TIMEOUT,       /* 503 */
+	REFUSAL_HANDOVER_TIMEOUT,    /* 503 no child took it in time */
+	REFUSAL_CHILDREN_DIED,       /* 503 child after child died before it took this one */
+	REFUSAL_STOPPING,            /* 503 the gateway drains */
+	REFUSAL_BY_CHILD,            /* the child's own status; 503 in the table */
 
 	REFUSAL_COUNT
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hashes for affinity. FNV-1a over the key, and the finalizer of SplitMix64 to mix the seat in:
- * both are public, short and good enough to spread rooms over children. Called by conn (keys) and
- * pool (weights).
+ * both are public, short and good enough to spread rooms over children. Called by conn (keys),
+ * pool (weights) and limits (its table).
  */
 #include "pool/hash.h"
 
@@ -28,4 +28,9 @@ uint64_t hash_bytes(const void *bytes, size_t len)
 uint64_t hash_weight(uint64_t key_hash, unsigned seat)
 {
 	return mix(key_hash + 0x9e3779b97f4a7c15u * (seat + 1));
+}
+
+uint64_t hash_keyed(uint64_t key, const uint64_t seed[2])
+{
+	return mix(mix(key ^ seed[0]) ^ seed[1]);
 }

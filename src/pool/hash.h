@@ -15,4 +15,7 @@ uint64_t hash_bytes(const void *bytes, size_t len);
  */
 uint64_t hash_weight(uint64_t key_hash, unsigned seat);
 
+/* For tables whose keys strangers choose: who does not know the seed finds no two that collide. */
+uint64_t hash_keyed(uint64_t key, const uint64_t seed[2]);
+
 #endif

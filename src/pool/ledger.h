@@ -27,6 +27,7 @@ struct record {
 	uint16_t listener,
 		route;       /* indices into the configuration; route after the head is judged */
 	uint16_t pool, seat; /* who owns the socket; LEDGER_NO_SEAT before TAKEN */
+	uint8_t counted;     /* limits.c only: what the connection is counted for */
 	uint32_t prev, next; /* slots of the neighbours in the owner's list; next: free list */
 };
 
