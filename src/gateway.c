@@ -6,6 +6,7 @@
 #include "gateway.h"
 
 #include "admit/conn.h"
+#include "admit/limits.h"
 #include "admit/listener.h"
 #include "config/config.h"
 #include "control/control.h"
@@ -20,6 +21,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,6 +39,7 @@ struct gateway {
 	uint64_t started_ms;
 	struct counters counters;
 	struct ledger *ledger;
+	struct limits limits;
 	struct handover handover;
 	struct supervisor supervisor;
 	struct conns conns;
@@ -183,6 +186,7 @@ static struct status_view view_of(struct gateway *gateway)
 		.listener_count = gateway->listeners_open,
 		.supervisor = &gateway->supervisor,
 		.ledger = gateway->ledger,
+		.limits = &gateway->limits,
 		.counters = &gateway->counters,
 	};
 }
@@ -313,15 +317,17 @@ static int gateway_init(struct gateway *gateway, const struct config *config)
 	gateway->started_ms = loop_now_ms(gateway->loop);
 	loop_lane_init(&gateway->log_lane, gateway->loop, handle_log_timer);
 	loop_on_turn_end(gateway->loop, handle_turn_end, gateway);
-	gateway->ledger = ledger_create(config->max_connections);
-	if (gateway->ledger == NULL ||
+	gateway->ledger = ledger_create(config->max_connections + LIMITS_SPARE_SLOTS);
+	uint64_t seed[2];
+	if (gateway->ledger == NULL || getrandom(seed, sizeof seed, 0) != sizeof seed ||
+	    limits_init(&gateway->limits, config, seed) != 0 ||
 	    handover_init(&gateway->handover, gateway->loop, &handover_events, config->pools,
 			  config->pool_count) != 0 ||
 	    supervisor_init(&gateway->supervisor, gateway->loop, config, &gateway->handover,
-			    gateway->ledger, &gateway->counters, &supervisor_events,
-			    gateway) != 0 ||
-	    conns_init(&gateway->conns, gateway->loop, config, gateway->ledger, &gateway->counters,
-		       gateway->supervisor.pools) != 0) {
+			    gateway->ledger, &gateway->limits, &gateway->counters,
+			    &supervisor_events, gateway) != 0 ||
+	    conns_init(&gateway->conns, gateway->loop, config, gateway->ledger, &gateway->limits,
+		       &gateway->counters, gateway->supervisor.pools) != 0) {
 		log_event(LOG_ERROR, "start-failed", "error=\"%s\"", strerror(errno));
 		return -1;
 	}
@@ -354,6 +360,7 @@ static void gateway_finish(struct gateway *gateway)
 		handover_finish(&gateway->handover); /* its timers are in the slots of the next */
 	}
 	conns_finish(&gateway->conns);
+	limits_finish(&gateway->limits);
 	ledger_destroy(gateway->ledger);
 	loop_lane_finish(&gateway->log_lane);
 	loop_destroy(gateway->loop);

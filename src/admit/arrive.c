@@ -5,6 +5,7 @@
  * nothing else; judges nothing. Called by conn.c.
  */
 #include "admit/conn_private.h"
+#include "admit/limits.h"
 #include "admit/listener.h"
 #include "admit/offer.h"
 #include "admit/peek.h"
@@ -17,6 +18,34 @@ static void identify(struct conn *conn, const struct head *head)
 	forwarded_find(head, &conn->record->client, &conn->listener->config->forwarded, &found);
 	conn->record->client = found.client;
 	conn->scheme = found.scheme;
+}
+
+/* Speaks for others, as far as is known. */
+static bool is_proxy(const struct conn *conn)
+{
+	const struct config_listener *listener = conn->listener->config;
+	const struct address *client = &conn->record->client;
+	return (listener->proxy && address_same(client, &conn->peer)) ||
+	       address_range_has(listener->forwarded.trusted, listener->forwarded.trusted_count,
+				 client);
+}
+
+/*
+ * Once the client is known it is counted by its address: a direct one at once, others when the PROXY
+ * header or the head has named them; a proxy itself never, since all its clients would share its
+ * limits.
+ */
+static void count_client(struct conn *conn)
+{
+	struct conns *self = conn->conns;
+	if (!conn->is_known && !is_proxy(conn)) {
+		conn->is_known = true;
+		if (conn->over == REFUSAL_NONE) {
+			conn->over =
+				limits_enter_address(self->limits, conn->record,
+						     loop_now_ms(self->loop), &conn->retry_secs);
+		}
+	}
 }
 
 /* Edge-triggered: a level would report the half that has been seen for ever. */
@@ -37,6 +66,8 @@ static void need_more(struct conn *conn, unsigned events, bool left)
 {
 	if (left) {
 		conn_left(conn);
+	} else if (refusal_status(conn->over) == 429) {
+		refuse(conn, conn->over, 0); /* no slow head may hold a descriptor besides */
 	} else if (events & LOOP_URGENT) {
 		refuse(conn, REFUSAL_URGENT_DATA, 0);
 	} else if (events & LOOP_LEFT) {
@@ -57,6 +88,7 @@ static void look_for_head(struct conn *conn, unsigned events)
 	if (head != NULL) {
 		identify(conn, head);
 	}
+	count_client(conn);
 	switch (result) {
 	case HEAD_OK:
 		conn_judge(conn);

@@ -6,6 +6,7 @@
  */
 #include "admit/conn_private.h"
 #include "admit/judge.h"
+#include "admit/limits.h"
 #include "admit/listener.h"
 #include "admit/offer.h"
 #include "admit/peek.h"
@@ -31,6 +32,7 @@ void conn_close(struct conn *conn)
 {
 	loop_io_remove(conn->conns->loop, &conn->io);
 	fd_close(&conn->ticket.fd);
+	limits_leave(conn->conns->limits, conn->record);
 	ledger_close(conn->conns->ledger, conn->record);
 	conns_remove(conn);
 }
@@ -90,10 +92,30 @@ static void admit(struct conn *conn, const struct request *request,
 	struct slice key = judge_affinity_key(route, request, &conn->record->client);
 	conn->is_plain = !request->is_upgrade;
 	loop_timer_stop(&conn->timer);
-	conn->record->route = (uint16_t)(route - conn->conns->config->routes);
 	conn->by_hash = key.at != NULL;
 	conn->ticket.key_hash = key.at != NULL ? hash_bytes(key.at, key.len) : 0;
 	submit(conn, route->has_auth ? CONN_AUTH : CONN_HANDOVER);
+}
+
+/* The limits come first: who is beyond one learns nothing else. */
+static enum refusal refusal_of(struct conn *conn, const struct verdict *verdict)
+{
+	struct conns *self = conn->conns;
+	if (conn->over != REFUSAL_NONE) {
+		return conn->over;
+	}
+	if (verdict->kind == VERDICT_REFUSE) {
+		return verdict->refusal;
+	}
+	return self->is_draining ? REFUSAL_STOPPING
+				 : limits_enter_route(self->limits, conn->record);
+}
+
+static void answer_health_check(struct conn *conn)
+{
+	char bytes[REPLY_MAX_BYTES];
+	refuse_answer(conn, bytes,
+		      reply_write_health(conn->conns->is_draining, conn->is_head, bytes));
 }
 
 void conn_judge(struct conn *conn)
@@ -102,22 +124,18 @@ void conn_judge(struct conn *conn)
 	const struct request *request = peek_request(conn);
 	struct verdict verdict =
 		judge_request(self->config, conn->listener->index, request, conn->scheme);
-	char bytes[REPLY_MAX_BYTES];
-	switch (verdict.kind) {
-	case VERDICT_HEALTH:
-		refuse_answer(conn, bytes,
-			      reply_write_health(self->is_draining, conn->is_head, bytes));
-		break;
-	case VERDICT_REFUSE:
-		refuse(conn, verdict.refusal, 0);
-		break;
-	case VERDICT_HAND_OVER:
-		if (self->is_draining) {
-			refuse(conn, REFUSAL_STOPPING, 0);
-		} else {
-			admit(conn, request, verdict.route);
-		}
-		break;
+	if (verdict.kind == VERDICT_HEALTH) {
+		answer_health_check(conn);
+		return;
+	}
+	if (verdict.route != NULL) {
+		conn->record->route = (uint16_t)(verdict.route - self->config->routes);
+	}
+	enum refusal refusal = refusal_of(conn, &verdict);
+	if (refusal != REFUSAL_NONE) {
+		refuse(conn, refusal, 0);
+	} else {
+		admit(conn, request, verdict.route);
 	}
 }
 
@@ -161,6 +179,7 @@ static void handle_accepted(struct listener *listener, int fd, const struct sock
 	conn->peer = record->client;
 	conn->server_port = listener->port;
 	conn->state = listener->config->proxy ? CONN_PROXY : CONN_HEAD;
+	conn->over = limits_enter(self->limits, record);
 	handle_event(&conn->io, 0); /* mostly all is there */
 }
 

@@ -21,6 +21,7 @@
 struct config;
 struct counters;
 struct ledger;
+struct limits;
 struct listener;
 struct record;
 struct sockaddr_storage;
@@ -37,7 +38,10 @@ struct conn {
 	enum forwarded_scheme scheme;
 	unsigned server_port; /* to which the client connected */
 	enum conn_state state;
-	bool is_head;  /* the method: an answer has no body (RFC 9110, 9.3.2) */
+	enum refusal over;   /* the limit that it is beyond, so that it is refused once judged */
+	unsigned retry_secs; /* for the answer then; 0: not known */
+	bool is_known;       /* who the client is: it has been counted by its address */
+	bool is_head;        /* the method: an answer has no body (RFC 9110, 9.3.2) */
 	bool by_hash;  /* with ticket.key_hash: what the route's pool goes by; auth pools do not */
 	bool is_plain; /* HTTP, no upgrade: it may end its side and still wait for the answer */
 	char *grant;   /* pairs of an ALLOW for the child that gets the client, or NULL; owned */
@@ -51,19 +55,21 @@ struct conns {
 	struct loop *loop;
 	const struct config *config;
 	struct ledger *ledger;
+	struct limits *limits;
 	struct counters *counters;
 	struct pool *pools;
 	struct loop_lane proxy_lane, head_lane, linger_lane;
 	struct conn *slots; /* one for each record of the ledger; untouched ones cost nothing */
 	struct conn *free;
 	size_t used_end, max;
-	size_t count, most; /* clients that hold a descriptor here, now and at most */
+	size_t count, most;               /* clients that hold a descriptor here, now and at most */
+	size_t lingering, most_lingering; /* those of them that have been refused */
 	bool is_draining;
 };
 
 /* In caller memory; borrows all. 0, or -1 with errno. */
 int conns_init(struct conns *, struct loop *, const struct config *, struct ledger *,
-	       struct counters *, struct pool *pools);
+	       struct limits *, struct counters *, struct pool *pools);
 void conns_finish(struct conns *); /* closes all */
 
 /* The events of the tickets, for handover_init; suspected and mute are child.c's. */

@@ -4,6 +4,7 @@
  * of them is conn.c's. Called by gateway.c and conn.c.
  */
 #include "admit/conn_private.h"
+#include "admit/limits.h"
 #include "admit/peek.h"
 #include "config/config.h"
 #include "fdutil.h"
@@ -30,21 +31,27 @@ static size_t most_clients(const struct config *config)
 	const size_t reserve = RESERVED_FDS + config->listener_count +
 			       config_child_count(config) * RESERVED_FDS_A_CHILD;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
-		return config->max_connections;
+		return config->max_connections + LIMITS_SPARE_SLOTS;
 	}
 	return limit.rlim_cur > reserve + LEAST_CLIENTS ? limit.rlim_cur - reserve : LEAST_CLIENTS;
 }
 
 int conns_init(struct conns *self, struct loop *loop, const struct config *config,
-	       struct ledger *ledger, struct counters *counters, struct pool *pools)
+	       struct ledger *ledger, struct limits *limits, struct counters *counters,
+	       struct pool *pools)
 {
 	*self = (struct conns){.loop = loop,
 			       .config = config,
 			       .ledger = ledger,
+			       .limits = limits,
 			       .counters = counters,
 			       .pools = pools,
-			       .max = config->max_connections};
+			       .max = config->max_connections + LIMITS_SPARE_SLOTS};
 	self->most = most_clients(config);
+	/* Who is refused is not counted any more and may come again at once: without a bound one
+	 * address could hold all slots, or all descriptors, by lingering. */
+	self->most_lingering =
+		LIMITS_SPARE_SLOTS / 2 < self->most / 2 ? LIMITS_SPARE_SLOTS / 2 : self->most / 2;
 	self->slots = mmap(NULL, self->max * sizeof *self->slots, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (self->slots == MAP_FAILED) {
@@ -101,6 +108,7 @@ void conns_remove(struct conn *conn)
 {
 	loop_timer_stop(&conn->timer);
 	conn->conns->count--;
+	conn->conns->lingering -= conn->state == CONN_LINGER ? 1 : 0;
 	conn->next_free = conn->conns->free;
 	conn->conns->free = conn;
 	peek_forget(conn);

@@ -2,7 +2,7 @@
 /*
  * The limits: see limits.h. The table is set-associative: an address has its place among the WAYS
  * of one set, so a look costs the same however many addresses a flood brings. Does not refuse
- * anybody itself: conn.c asks when a client is known, and conn.c and child.c count it off.
+ * anybody itself: conn.c and arrive.c ask, and conn.c and child.c count it off.
  */
 #include "admit/limits.h"
 

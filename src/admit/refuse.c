@@ -5,6 +5,7 @@
  * by conn.c.
  */
 #include "admit/conn_private.h"
+#include "admit/limits.h"
 #include "admit/peek.h"
 #include "admit/reply.h"
 #include "config/config.h"
@@ -16,18 +17,26 @@
 /* A close with unread bytes would be a reset (RFC 9112, 9.6). */
 void refuse_answer(struct conn *conn, const char *bytes, size_t len)
 {
+	struct conns *self = conn->conns;
+	limits_leave(self->limits, conn->record); /* it takes nobody's place while it lingers */
 	ssize_t sent = send(conn->ticket.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent != (ssize_t)len || shutdown(conn->ticket.fd, SHUT_WR) != 0) {
 		conn_close(conn);
 		return;
 	}
+	if (self->lingering >= self->most_lingering) {
+		/* What has come is read, so only what comes later can turn this into a reset. */
+		peek_drop(conn->ticket.fd);
+		conn_close(conn);
+		return;
+	}
 	conn->state = CONN_LINGER;
+	self->lingering++;
 	if (!conn_watch(conn, LOOP_READ)) {
 		conn_close(conn);
 		return;
 	}
-	loop_timer_start(&conn->conns->linger_lane, &conn->timer,
-			 conn->conns->config->linger_timeout_ms);
+	loop_timer_start(&self->linger_lane, &conn->timer, self->config->linger_timeout_ms);
 }
 
 static void note(struct conn *conn, enum refusal refusal, int status)
@@ -43,7 +52,8 @@ void refuse(struct conn *conn, enum refusal refusal, int status)
 	char bytes[REPLY_MAX_BYTES];
 	status = status != 0 ? status : refusal_status(refusal);
 	note(conn, refusal, status);
-	refuse_answer(conn, bytes, reply_write_refusal(refusal, status, conn->is_head, bytes));
+	refuse_answer(conn, bytes,
+		      reply_write_refusal(refusal, status, conn->retry_secs, conn->is_head, bytes));
 }
 
 void refuse_denied(struct conn *conn, const struct handover_answer *answer)

@@ -69,21 +69,25 @@ static const char *fields_of(int status)
 	case 426:
 		return "Upgrade: websocket\r\nConnection: Upgrade, close\r\n"
 		       "Sec-WebSocket-Version: 13\r\n";
-	case 503:
-		return "Retry-After: 1\r\nConnection: close\r\n";
 	default:
 		return "Connection: close\r\n";
 	}
 }
 
-/* challenge: NULL unless the status is 401. */
-static size_t write_reply(int status, const char *phrase, const char *challenge, const char *body,
-			  bool no_body, char buf[REPLY_MAX_BYTES])
+/* challenge: NULL unless the status is 401. retry_secs: 0: not known. */
+static size_t write_reply(int status, const char *phrase, const char *challenge,
+			  unsigned retry_secs, const char *body, bool no_body,
+			  char buf[REPLY_MAX_BYTES])
 {
+	char retry[32] = "";
+	if (status == 429 || status == 503) { /* RFC 6585, 4; RFC 9110, 15.6.4 */
+		snprintf(retry, sizeof retry, "Retry-After: %u\r\n",
+			 retry_secs > 0 ? retry_secs : 1);
+	}
 	int length = snprintf(buf, REPLY_MAX_BYTES,
 			      "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-			      "Content-Length: %zu\r\n%s%s%s%s\r\n%s",
-			      status, phrase, strlen(body), fields_of(status),
+			      "Content-Length: %zu\r\n%s%s%s%s%s\r\n%s",
+			      status, phrase, strlen(body), retry, fields_of(status),
 			      challenge != NULL ? "WWW-Authenticate: " : "",
 			      challenge != NULL ? challenge : "", challenge != NULL ? "\r\n" : "",
 			      no_body ? "" : body);
@@ -91,7 +95,7 @@ static size_t write_reply(int status, const char *phrase, const char *challenge,
 	return (size_t)length;
 }
 
-size_t reply_write_refusal(enum refusal refusal, int status, bool no_body,
+size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs, bool no_body,
 			   char buf[REPLY_MAX_BYTES])
 {
 	/* A child's word is not trusted to be an error status: a stray 200 would look like success. */
@@ -100,7 +104,7 @@ size_t reply_write_refusal(enum refusal refusal, int status, bool no_body,
 	char body[REPLY_MAX_BYTES / 2];
 	int length = snprintf(body, sizeof body, "%d %s\n", used, refusal_text(refusal));
 	assert(length > 0 && (size_t)length < sizeof body);
-	return write_reply(used, phrase_of(used), NULL, body, no_body, buf);
+	return write_reply(used, phrase_of(used), NULL, retry_secs, body, no_body, buf);
 }
 
 /* Cut between characters of UTF-8, and without what a terminal might obey. Returns the length. */
@@ -127,13 +131,13 @@ size_t reply_write_denial(int status, const char *reason, const char *challenge,
 	char text[HANDOFF_MAX_REASON_BYTES], body[REPLY_MAX_BYTES / 2];
 	size_t len = write_reason(reason != NULL ? reason : refusal_text(REFUSAL_AUTH), text);
 	snprintf(body, sizeof body, "%d %.*s\n", status, (int)len, text);
-	return write_reply(status, phrase_of(status), status == 401 ? challenge : NULL, body,
+	return write_reply(status, phrase_of(status), status == 401 ? challenge : NULL, 0, body,
 			   no_body, buf);
 }
 
 size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES])
 {
 	int status = draining ? 503 : 200;
-	return write_reply(status, draining ? phrase_of(status) : "OK", NULL,
+	return write_reply(status, draining ? phrase_of(status) : "OK", NULL, 0,
 			   draining ? "draining\n" : "ok\n", no_body, buf);
 }

@@ -17,10 +17,11 @@ enum { REPLY_MAX_BYTES = 1024 };
  * Writes a whole HTTP/1.1 response: status line, Date is left out (RFC 9110, 6.6.1 allows it
  * without a clock), Content-Type: text/plain; charset=utf-8, Content-Length, Connection: close,
  * body "STATUS sentence\n". 405 adds "Allow: GET"; 426 adds "Upgrade: websocket",
- * "Connection: Upgrade, close" and "Sec-WebSocket-Version: 13"; 503 adds "Retry-After: 1".
- * status 0 means the refusal's own; a child may name another (400..599). no_body: the request was a HEAD (RFC 9110, 9.3.2). Returns the length.
+ * "Connection: Upgrade, close" and "Sec-WebSocket-Version: 13"; 429 and 503 add "Retry-After" with
+ * retry_secs, or with 1 where that is 0. status 0 means the refusal's own; a child may name another (400..599). no_body: the request was a HEAD (RFC 9110, 9.3.2). Returns the length.
  */
-size_t reply_write_refusal(enum refusal, int status, bool no_body, char buf[REPLY_MAX_BYTES]);
+size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs, bool no_body,
+			   char buf[REPLY_MAX_BYTES]);
 
 /*
  * The same for a client that an auth child has denied: the body is the child's reason (NULL: the

@@ -4,6 +4,7 @@
  */
 #include "control/status.h"
 
+#include "admit/limits.h"
 #include "admit/listener.h"
 #include "config/config.h"
 #include "counters.h"
@@ -137,6 +138,10 @@ char *status_write(const struct status_view *view)
 	json_object_set_new(object, "accept_pauses", number(pauses));
 	json_object_set_new(object, "connections", write_connections(view));
 	json_object_set_new(object, "refusals", write_refusals(view->counters));
+	json_object_set_new(object, "limits",
+			    json_pack("{s:I, s:I}", "addresses",
+				      (json_int_t)view->limits->addresses, "untracked",
+				      (json_int_t)view->limits->untracked));
 	json_object_set_new(object, "log",
 			    json_pack("{s:I}", "dropped", (json_int_t)log_dropped()));
 	json_object_set_new(object, "pools", pools);

@@ -8,6 +8,7 @@
 
 struct counters;
 struct ledger;
+struct limits;
 struct listener;
 struct supervisor;
 
@@ -18,6 +19,7 @@ struct status_view {
 	size_t listener_count;
 	const struct supervisor *supervisor;
 	struct ledger *ledger;
+	const struct limits *limits;
 	const struct counters *counters;
 };
 

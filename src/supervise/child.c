@@ -5,6 +5,7 @@
  */
 #include "supervise/child.h"
 
+#include "admit/limits.h"
 #include "config/config.h"
 #include "counters.h"
 #include "fdutil.h"
@@ -291,6 +292,7 @@ void child_bury(struct child *child, struct record *record, const struct handoff
 	journal_close(supervisor->config, record, child->receiver.pid, now_ms(child), report,
 		      "child-death");
 	ledger_unlink(supervisor->ledger, &child->receiver.records, record);
+	limits_leave(supervisor->limits, record);
 	ledger_close(supervisor->ledger, record);
 	child->receiver.seat.live--;
 	supervisor->counters->closed++;

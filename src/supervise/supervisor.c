@@ -45,13 +45,14 @@ static int create_children(struct supervisor *self)
 }
 
 int supervisor_init(struct supervisor *self, struct loop *loop, const struct config *config,
-		    struct handover *handover, struct ledger *ledger, struct counters *counters,
-		    const struct supervisor_events *events, void *data)
+		    struct handover *handover, struct ledger *ledger, struct limits *limits,
+		    struct counters *counters, const struct supervisor_events *events, void *data)
 {
 	*self = (struct supervisor){.loop = loop,
 				    .config = config,
 				    .handover = handover,
 				    .ledger = ledger,
+				    .limits = limits,
 				    .counters = counters,
 				    .events = events,
 				    .data = data};

@@ -13,6 +13,7 @@
 struct config;
 struct counters;
 struct ledger;
+struct limits;
 
 struct supervisor_events {
 	void (*ready)(void *data);   /* each pool has a child that is ready, or has failed: once */
@@ -24,6 +25,7 @@ struct supervisor {
 	const struct config *config;
 	struct handover *handover;
 	struct ledger *ledger;
+	struct limits *limits;
 	struct counters *counters;
 	const struct supervisor_events *events;
 	void *data;
@@ -38,8 +40,8 @@ struct supervisor {
 
 /* In caller memory; borrows everything it is given. 0, or -1 with errno and logged. */
 int supervisor_init(struct supervisor *, struct loop *, const struct config *, struct handover *,
-		    struct ledger *, struct counters *, const struct supervisor_events *,
-		    void *data);
+		    struct ledger *, struct limits *, struct counters *,
+		    const struct supervisor_events *, void *data);
 
 /* Kills what still runs. */
 void supervisor_finish(struct supervisor *);

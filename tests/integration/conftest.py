@@ -2,6 +2,7 @@
 """What all integration tests share."""
 
 import ctypes
+import resource
 
 import pytest
 
@@ -90,6 +91,15 @@ def echo():
     limits = ECHO.replace("children = 2", 'children = 2  message_limit = "4M"  send_limit = "8M"')
     with Gateway(limits) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def many_files():
+    """As many descriptors for the test and for what it starts as the system allows."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 @pytest.fixture

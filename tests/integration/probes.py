@@ -173,8 +173,8 @@ class Client(raw.Connection):
 
     living = []
 
-    def __init__(self, gateway, path="/fault", early=b"", fields=()):
-        super().__init__(gateway.address())
+    def __init__(self, gateway, path="/fault", early=b"", fields=(), source=""):
+        super().__init__(gateway.address(), source=source)
         Client.living.append(self)
         self.send(raw.upgrade_head(path, fields=fields) + early)
         self.status = 0

@@ -42,16 +42,17 @@ def parse_response(data):
 
 
 class Connection:
-    """address: (host, port), or the path of a Unix socket."""
+    """address: (host, port), or the path of a Unix socket; source: our own address."""
 
-    def __init__(self, address, timeout=TIMEOUT_SECS):
+    def __init__(self, address, timeout=TIMEOUT_SECS, source=""):
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
             self.socket.connect(address)
             self.client = ""
         else:
-            self.socket = socket.create_connection(address, timeout)
+            self.socket = socket.create_connection(
+                address, timeout, (source, 0) if source else None)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             host, port = self.socket.getsockname()[:2]
             self.client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

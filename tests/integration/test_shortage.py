@@ -20,6 +20,7 @@ from probes import (Client, Watch, answers, ask, cpu_secs, descriptors,
                     wait_ready, wait_until)
 
 LITTLE = 64
+SPARE_SLOTS = 1024  # for clients that are refused because the gateway is full
 STRANGER = 64999  # a user of nobody else: what is in flight is counted by user
 HALF_HEAD = b"GET /fault HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 REST = raw.upgrade_head("/fault")[len(HALF_HEAD):]
@@ -97,22 +98,22 @@ def test_control_client_in_a_shortage_does_not_make_the_gateway_spin(serve):
     assert load < 0.3
 
 
-def test_limit_of_connections_pauses_accepting_and_recovers(serve):
-    gateway = serve("limits { connections = 20 }\n" + pool("baton-echo"))
+def test_full_gateway_with_many_half_heads_pauses_accepting_and_recovers(serve, many_files):
+    gateway = serve('limits { connections = 20 head_timeout = "1m" }\n' + pool("baton-echo"))
     clients = [Client(gateway) for _ in range(20)]
     assert answers(clients) == [101] * 20
-    late = [Client(gateway) for _ in range(5)]
+    late = half_heads(gateway, SPARE_SLOTS + 5)
     assert gateway.wait_event("accept-paused")["reason"] == "limits.connections"
     watch = Watch(gateway.pid)
     gateway.wait_events("accept-paused", 5)
     assert watch.load() < 0.3
-    assert status(gateway)["connections"]["accepted"] == 20
-    assert status(gateway)["accept_pauses"] >= 5
+    assert status(gateway)["connections"]["accepted"] == 20 + SPARE_SLOTS
     for client in clients[:5]:
         client.close()
-    assert answers(late) == [101] * 5
-    for client in late + clients[5:]:
-        client.websocket().echo("room for all of us")
+    wait_connections(gateway, accepted=25 + SPARE_SLOTS)
+    for client in late:
+        client.send(REST)
+    assert sorted(answers(as_clients(late), 10)) == [101] * 5 + [503] * SPARE_SLOTS
 
 
 # -- descriptors of a child ------------------------------------------------------------------
@@ -281,10 +282,7 @@ def test_log_that_nobody_reads_delays_nobody_and_is_counted():
             opened(gateway, client)
 
 
-def test_control_client_that_never_reads_delays_nobody(serve, request):
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
-    request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))
+def test_control_client_that_never_reads_delays_nobody(serve, many_files):
     gateway = serve(pool("baton-echo"))
     clients = [Client(gateway) for _ in range(3000)]
     assert answers(clients, 30) == [101] * 3000

@@ -18,7 +18,7 @@
 static const char *refusal_reply(enum refusal refusal, int status)
 {
 	static char text[REPLY_MAX_BYTES + 1];
-	size_t len = reply_write_refusal(refusal, status, false, text);
+	size_t len = reply_write_refusal(refusal, status, 0, false, text);
 	assert_true(len > 0 && len < sizeof text);
 	text[len] = '\0';
 	assert_int_equal(strlen(text), len);
@@ -71,6 +71,8 @@ static void test_refusal_statuses_are_those_of_the_contract(void **state)
 		{REFUSAL_FRAMING, 400},        {REFUSAL_CODING, 501},
 		{REFUSAL_AUTH, 403},           {REFUSAL_AUTH_DOWN, 503},
 		{REFUSAL_AUTH_BUSY, 503},
+		{REFUSAL_CONNECTIONS, 503},    {REFUSAL_ROUTE_CONNECTIONS, 503},
+		{REFUSAL_ADDRESS_RATE, 429},   {REFUSAL_ADDRESS_CONNECTIONS, 429},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		assert_int_equal(refusal_status(rows[i].refusal), rows[i].status);
@@ -111,6 +113,10 @@ static void test_reply_says_what_its_status_obliges_it_to(void **state)
 	(void)state;
 	assert_contains(refusal_reply(REFUSAL_METHOD, 0), "\r\nAllow: GET\r\n");
 	assert_contains(refusal_reply(REFUSAL_QUEUE_FULL, 0), "\r\nRetry-After: 1\r\n");
+	assert_contains(refusal_reply(REFUSAL_ADDRESS_CONNECTIONS, 0), "\r\nRetry-After: 1\r\n");
+	char later[REPLY_MAX_BYTES + 1] = {0};
+	reply_write_refusal(REFUSAL_ADDRESS_RATE, 0, 90, false, later);
+	assert_contains(later, "\r\nRetry-After: 90\r\n");
 	const char *reply = refusal_reply(REFUSAL_WS_VERSION, 0);
 	assert_contains(reply, "HTTP/1.1 426 Upgrade Required\r\n");
 	assert_contains(reply, "\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
