@@ -130,6 +130,9 @@ void conn_judge(struct conn *conn)
 	}
 	if (verdict.route != NULL) {
 		conn->record->route = (uint16_t)(verdict.route - self->config->routes);
+		if (request->is_upgrade && verdict.route->refuses_by_close) {
+			closing_prepare(request, &conn->closing);
+		}
 	}
 	enum refusal refusal = refusal_of(conn, &verdict);
 	if (refusal != REFUSAL_NONE) {

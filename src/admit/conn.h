@@ -13,6 +13,7 @@
 #ifndef BATON_CONN_H
 #define BATON_CONN_H
 
+#include "admit/closing.h"
 #include "admit/forwarded.h"
 #include "pool/handover.h"
 
@@ -38,10 +39,11 @@ struct conn {
 	enum forwarded_scheme scheme;
 	unsigned server_port; /* to which the client connected */
 	enum conn_state state;
-	enum refusal over;   /* the limit that it is beyond, so that it is refused once judged */
-	unsigned retry_secs; /* for the answer then; 0: not known */
-	bool is_known;       /* who the client is: it has been counted by its address */
-	bool is_head;        /* the method: an answer has no body (RFC 9110, 9.3.2) */
+	enum refusal over;      /* the limit that it is beyond, so that it is refused once judged */
+	unsigned retry_secs;    /* for the answer then; 0: not known */
+	struct closing closing; /* how it is refused where the route says refuse_as = "close" */
+	bool is_known;          /* who the client is: it has been counted by its address */
+	bool is_head;           /* the method: an answer has no body (RFC 9110, 9.3.2) */
 	bool by_hash;  /* with ticket.key_hash: what the route's pool goes by; auth pools do not */
 	bool is_plain; /* HTTP, no upgrade: it may end its side and still wait for the answer */
 	char *grant;   /* pairs of an ALLOW for the child that gets the client, or NULL; owned */

@@ -47,22 +47,39 @@ static void note(struct conn *conn, enum refusal refusal, int status)
 	journal_refuse(conn->record, refusal, status, target.at, target.len);
 }
 
+/* False: the route does not want it, or this is no upgrade. */
+static bool answer_by_close(struct conn *conn, int status, const char *reason)
+{
+	char bytes[CLOSING_MAX_BYTES];
+	const bool is_wanted = conn->closing.accept[0] != '\0';
+	if (is_wanted) {
+		refuse_answer(conn, bytes, closing_write(&conn->closing, status, reason, bytes));
+	}
+	return is_wanted;
+}
+
 void refuse(struct conn *conn, enum refusal refusal, int status)
 {
 	char bytes[REPLY_MAX_BYTES];
 	status = status != 0 ? status : refusal_status(refusal);
 	note(conn, refusal, status);
-	refuse_answer(conn, bytes,
-		      reply_write_refusal(refusal, status, conn->retry_secs, conn->is_head, bytes));
+	if (!answer_by_close(conn, status, refusal_text(refusal))) {
+		refuse_answer(conn, bytes,
+			      reply_write_refusal(refusal, status, conn->retry_secs, conn->is_head,
+						  bytes));
+	}
 }
 
 void refuse_denied(struct conn *conn, const struct handover_answer *answer)
 {
 	char bytes[REPLY_MAX_BYTES];
+	const char *reason = answer->reason != NULL ? answer->reason : refusal_text(REFUSAL_AUTH);
 	note(conn, REFUSAL_AUTH, answer->status);
-	refuse_answer(conn, bytes,
-		      reply_write_denial(answer->status, answer->reason, answer->challenge,
-					 conn->is_head, bytes));
+	if (!answer_by_close(conn, answer->status, reason)) {
+		refuse_answer(conn, bytes,
+			      reply_write_denial(answer->status, reason, answer->challenge,
+						 conn->is_head, bytes));
+	}
 }
 
 void refuse_linger(struct conn *conn)

@@ -95,6 +95,7 @@ struct config_route {
 	const struct source_section *written; /* within the config's */
 	bool http;                            /* plain HTTP requests are handed over too */
 	unsigned connections;                 /* at a time; 0: any number */
+	bool refuses_by_close;                /* refuse_as = "close" */
 };
 
 struct config {

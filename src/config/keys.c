@@ -94,6 +94,7 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_ROUTE, "listen", KEYS_CHOICES, NULL, ROUTE(listeners)),
 	OTHER(KEYS_ROUTE, "http", KEYS_FLAG, "false", ROUTE(http)),
 	COUNT(KEYS_ROUTE, "connections", "0", 0, 1000000, ROUTE(connections)),
+	OTHER(KEYS_ROUTE, "refuse_as", KEYS_CHOICE, "status", ROUTE(refuses_by_close)),
 };
 /* clang-format on */
 const size_t keys_table_len = sizeof(keys_table) / sizeof(keys_table[0]);

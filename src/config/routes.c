@@ -222,6 +222,18 @@ static bool parse_hash(struct work *work)
 	return key == NULL || work->route->hash_key != NULL || fail_memory(work);
 }
 
+static bool parse_refuse_as(struct work *work)
+{
+	const struct source_value *value = source_get(work->section, "refuse_as");
+	const char *text = value->words != NULL ? value->words[0] : "status";
+	work->route->refuses_by_close = strcmp(text, "close") == 0;
+	return work->route->refuses_by_close || strcmp(text, "status") == 0 ||
+	       problem_set(work->problem, value->line,
+			   "route \"%.80s\": refuse_as = \"%.80s\" is neither \"status\" nor "
+			   "\"close\"",
+			   work->section->title, text);
+}
+
 static bool check_origins(struct work *work)
 {
 	struct config_route *route = work->route;
@@ -350,8 +362,8 @@ bool build_routes(struct config *config, const struct source *source, struct pro
 			continue;
 		}
 		if (!parse_title(&work) || !find_own_pool(&work) || !find_auth_pool(&work) ||
-		    !parse_hash(&work) || !check_origins(&work) || !mark_listeners(&work) ||
-		    !check_unique(&work)) {
+		    !parse_hash(&work) || !parse_refuse_as(&work) || !check_origins(&work) ||
+		    !mark_listeners(&work) || !check_unique(&work)) {
 			return false;
 		}
 		work.route++;

@@ -421,6 +421,8 @@ static void test_config_refuses_bad_routes(void **state)
 		 "4: route \"/\": listen is empty: nobody could reach the route"},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n http = yes }",
 		 "4: route \"/\": http = \"yes\" is neither true nor false"},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n refuse_as = code }",
+		 "4: route \"/\": refuse_as = \"code\" is neither \"status\" nor \"close\""},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n http = TRUE }",
 		 "4: route \"/\": http = \"TRUE\" is neither true nor false"},
 	};
@@ -607,6 +609,7 @@ static void test_config_gives_defaults(void **state)
 	assert_int_equal(route->hash, CONFIG_HASH_NONE);
 	assert_null(route->hash_key);
 	assert_int_equal(route->connections, 0);
+	assert_false(route->refuses_by_close);
 	assert_int_equal(route->origin_count, 0);
 	assert_null(route->origins[0]);
 	assert_false(route->http);
@@ -641,7 +644,8 @@ static void test_config_reads_what_is_written(void **state)
 		      "  group = root environment = {\"A=b\", \"C=\"} }\n"
 		      "route \"Example.ORG/chat\" { pool = b hash = \"query:room\"\n"
 		      "  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"}\n"
-		      "  http = true exact = true subprotocol = \"a.1\" connections = 5\n"
+		      "  http = true exact = true subprotocol = \"a.1\" connections = 5 "
+		      "refuse_as = close\n"
 		      "  query = {\"v=2\"} headers = {\"X-Tenant: A\", \"B\"} auth = a }\n");
 	assert_string_equal(config->control, "/run/c.sock");
 	assert_int_equal(config->max_connections, 7);
@@ -692,6 +696,7 @@ static void test_config_reads_what_is_written(void **state)
 	assert_true(route->has_auth);
 	assert_int_equal(route->auth, 0);
 	assert_int_equal(route->connections, 5);
+	assert_true(route->refuses_by_close);
 	assert_int_equal(route->hash, CONFIG_HASH_QUERY);
 	assert_string_equal(route->hash_key, "room");
 	assert_int_equal(route->origin_count, 2);
