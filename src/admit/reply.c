@@ -7,6 +7,7 @@
 #include "admit/reply.h"
 
 #include "handoff/handoff.h"
+#include "slice.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -110,13 +111,7 @@ size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs
 /* Cut between characters of UTF-8, and without what a terminal might obey. Returns the length. */
 static size_t write_reason(const char *reason, char to[HANDOFF_MAX_REASON_BYTES])
 {
-	size_t len = strnlen(reason, HANDOFF_MAX_REASON_BYTES + 1);
-	if (len > HANDOFF_MAX_REASON_BYTES) {
-		len = HANDOFF_MAX_REASON_BYTES;
-		while (len > 0 && ((unsigned char)reason[len] & 0xc0) == 0x80) {
-			len--;
-		}
-	}
+	size_t len = slice_fit(reason, HANDOFF_MAX_REASON_BYTES);
 	for (size_t i = 0; i < len; i++) {
 		unsigned char byte = (unsigned char)reason[i];
 		to[i] = byte < ' ' || byte == 0x7f ? '?' : reason[i];
@@ -129,7 +124,7 @@ size_t reply_write_denial(int status, const char *reason, const char *challenge,
 {
 	assert(is_error(status));
 	char text[HANDOFF_MAX_REASON_BYTES], body[REPLY_MAX_BYTES / 2];
-	size_t len = write_reason(reason != NULL ? reason : refusal_text(REFUSAL_AUTH), text);
+	size_t len = write_reason(reason, text);
 	snprintf(body, sizeof body, "%d %.*s\n", status, (int)len, text);
 	return write_reply(status, phrase_of(status), status == 401 ? challenge : NULL, 0, body,
 			   no_body, buf);

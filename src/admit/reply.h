@@ -18,16 +18,16 @@ enum { REPLY_MAX_BYTES = 1024 };
  * without a clock), Content-Type: text/plain; charset=utf-8, Content-Length, Connection: close,
  * body "STATUS sentence\n". 405 adds "Allow: GET"; 426 adds "Upgrade: websocket",
  * "Connection: Upgrade, close" and "Sec-WebSocket-Version: 13"; 429 and 503 add "Retry-After" with
- * retry_secs, or with 1 where that is 0. status 0 means the refusal's own; a child may name another (400..599). no_body: the request was a HEAD (RFC 9110, 9.3.2). Returns the length.
+ * retry_secs, or with 1 where that is 0. status 0 means the refusal's own; a child may name another
+ * (400..599). no_body: the request was a HEAD (RFC 9110, 9.3.2). Returns the length.
  */
 size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs, bool no_body,
 			   char buf[REPLY_MAX_BYTES]);
 
 /*
- * The same for a client that an auth child has denied: the body is the child's reason (NULL: the
- * table's sentence), at most HANDOFF_MAX_REASON_BYTES of it and control characters as '?'; with 401
- * goes "WWW-Authenticate: challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or
- * NULL. status: 400..599.
+ * The same for a client that an auth child has denied: the body is the reason, at most
+ * HANDOFF_MAX_REASON_BYTES of it and control characters as '?'; with 401 goes "WWW-Authenticate:
+ * challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or NULL. status: 400..599.
  */
 size_t reply_write_denial(int status, const char *reason, const char *challenge, bool no_body,
 			  char buf[REPLY_MAX_BYTES]);

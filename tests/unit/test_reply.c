@@ -61,18 +61,29 @@ static void test_refusal_statuses_are_those_of_the_contract(void **state)
 		enum refusal refusal;
 		int status;
 	} rows[] = {
-		{REFUSAL_BARE_LF, 400},        {REFUSAL_ORIGIN, 403},
-		{REFUSAL_NO_ROUTE, 404},       {REFUSAL_METHOD, 405},
-		{REFUSAL_HEAD_TIMEOUT, 408},   {REFUSAL_TARGET_TOO_LONG, 414},
-		{REFUSAL_NOT_UPGRADE, 426},    {REFUSAL_WS_VERSION, 426},
-		{REFUSAL_HEAD_TOO_LARGE, 431}, {REFUSAL_TOO_MANY_FIELDS, 431},
-		{REFUSAL_QUEUE_FULL, 503},     {REFUSAL_CHILDREN_DIED, 503},
-		{REFUSAL_BY_CHILD, 503},       {REFUSAL_VERSION, 505},
-		{REFUSAL_FRAMING, 400},        {REFUSAL_CODING, 501},
-		{REFUSAL_AUTH, 403},           {REFUSAL_AUTH_DOWN, 503},
+		{REFUSAL_BARE_LF, 400},
+		{REFUSAL_ORIGIN, 403},
+		{REFUSAL_NO_ROUTE, 404},
+		{REFUSAL_METHOD, 405},
+		{REFUSAL_HEAD_TIMEOUT, 408},
+		{REFUSAL_TARGET_TOO_LONG, 414},
+		{REFUSAL_NOT_UPGRADE, 426},
+		{REFUSAL_WS_VERSION, 426},
+		{REFUSAL_HEAD_TOO_LARGE, 431},
+		{REFUSAL_TOO_MANY_FIELDS, 431},
+		{REFUSAL_QUEUE_FULL, 503},
+		{REFUSAL_CHILDREN_DIED, 503},
+		{REFUSAL_BY_CHILD, 503},
+		{REFUSAL_VERSION, 505},
+		{REFUSAL_FRAMING, 400},
+		{REFUSAL_CODING, 501},
+		{REFUSAL_AUTH, 403},
+		{REFUSAL_AUTH_DOWN, 503},
 		{REFUSAL_AUTH_BUSY, 503},
-		{REFUSAL_CONNECTIONS, 503},    {REFUSAL_ROUTE_CONNECTIONS, 503},
-		{REFUSAL_ADDRESS_RATE, 429},   {REFUSAL_ADDRESS_CONNECTIONS, 429},
+		{REFUSAL_CONNECTIONS, 503},
+		{REFUSAL_ROUTE_CONNECTIONS, 503},
+		{REFUSAL_ADDRESS_RATE, 429},
+		{REFUSAL_ADDRESS_CONNECTIONS, 429},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		assert_int_equal(refusal_status(rows[i].refusal), rows[i].status);
@@ -164,7 +175,6 @@ static void test_reply_tells_why_an_auth_child_denied(void **state)
 				   "WWW-Authenticate: Bearer realm=\"x\"\r\n", "401 no token\n"));
 	assert_string_equal(denial_reply(403, "no token", "Bearer"),
 			    DENIED("403 Forbidden", "13", "", "403 no token\n"));
-	assert_contains(denial_reply(403, NULL, NULL), refusal_text(REFUSAL_AUTH));
 	char head[REPLY_MAX_BYTES];
 	size_t len = reply_write_denial(401, "no token", "Bearer", true, head);
 	assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
