@@ -114,8 +114,8 @@ static enum refusal refusal_of(struct conn *conn, const struct verdict *verdict)
 static void answer_health_check(struct conn *conn)
 {
 	char bytes[REPLY_MAX_BYTES];
-	refuse_answer(conn, bytes,
-		      reply_write_health(conn->conns->is_draining, conn->is_head, bytes));
+	const struct reply_context context = refuse_context(conn);
+	refuse_answer(conn, bytes, reply_write_health(conn->conns->is_draining, &context, bytes));
 }
 
 void conn_judge(struct conn *conn)

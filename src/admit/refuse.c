@@ -58,27 +58,34 @@ static bool answer_by_close(struct conn *conn, int status, const char *reason)
 	return is_wanted;
 }
 
+struct reply_context refuse_context(const struct conn *conn)
+{
+	return (struct reply_context){time(NULL), conn->is_head};
+}
+
 void refuse(struct conn *conn, enum refusal refusal, int status)
 {
 	char bytes[REPLY_MAX_BYTES];
+	const struct reply_context context = refuse_context(conn);
 	status = status != 0 ? status : refusal_status(refusal);
 	note(conn, refusal, status);
 	if (!answer_by_close(conn, status, refusal_text(refusal))) {
-		refuse_answer(conn, bytes,
-			      reply_write_refusal(refusal, status, conn->retry_secs, conn->is_head,
-						  bytes));
+		refuse_answer(
+			conn, bytes,
+			reply_write_refusal(refusal, status, conn->retry_secs, &context, bytes));
 	}
 }
 
 void refuse_denied(struct conn *conn, const struct handover_answer *answer)
 {
 	char bytes[REPLY_MAX_BYTES];
+	const struct reply_context context = refuse_context(conn);
 	const char *reason = answer->reason != NULL ? answer->reason : refusal_text(REFUSAL_AUTH);
 	note(conn, REFUSAL_AUTH, answer->status);
 	if (!answer_by_close(conn, answer->status, reason)) {
 		refuse_answer(conn, bytes,
 			      reply_write_denial(answer->status, reason, answer->challenge,
-						 conn->is_head, bytes));
+						 &context, bytes));
 	}
 }
 

@@ -77,27 +77,31 @@ static const char *fields_of(int status)
 
 /* challenge: NULL unless the status is 401. retry_secs: 0: not known. */
 static size_t write_reply(int status, const char *phrase, const char *challenge,
-			  unsigned retry_secs, const char *body, bool no_body,
-			  char buf[REPLY_MAX_BYTES])
+			  unsigned retry_secs, const char *body,
+			  const struct reply_context *context, char buf[REPLY_MAX_BYTES])
 {
 	char retry[32] = "";
 	if (status == 429 || status == 503) { /* RFC 6585, 4; RFC 9110, 15.6.4 */
 		snprintf(retry, sizeof retry, "Retry-After: %u\r\n",
 			 retry_secs > 0 ? retry_secs : 1);
 	}
+	struct tm now;
+	char date[40]; /* RFC 9110, 5.6.7; the locale is always C */
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&context->now, &now));
 	int length = snprintf(buf, REPLY_MAX_BYTES,
-			      "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+			      "HTTP/1.1 %d %s\r\nDate: %s\r\n"
+			      "Content-Type: text/plain; charset=utf-8\r\n"
 			      "Content-Length: %zu\r\n%s%s%s%s%s\r\n%s",
-			      status, phrase, strlen(body), retry, fields_of(status),
+			      status, phrase, date, strlen(body), retry, fields_of(status),
 			      challenge != NULL ? "WWW-Authenticate: " : "",
 			      challenge != NULL ? challenge : "", challenge != NULL ? "\r\n" : "",
-			      no_body ? "" : body);
+			      context->no_body ? "" : body);
 	assert(length > 0 && length < REPLY_MAX_BYTES);
 	return (size_t)length;
 }
 
-size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs, bool no_body,
-			   char buf[REPLY_MAX_BYTES])
+size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs,
+			   const struct reply_context *context, char buf[REPLY_MAX_BYTES])
 {
 	/* A child's word is not trusted to be an error status: a stray 200 would look like success. */
 	int used = is_error(status) ? status : refusal_status(refusal);
@@ -105,7 +109,7 @@ size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs
 	char body[REPLY_MAX_BYTES / 2];
 	int length = snprintf(body, sizeof body, "%d %s\n", used, refusal_text(refusal));
 	assert(length > 0 && (size_t)length < sizeof body);
-	return write_reply(used, phrase_of(used), NULL, retry_secs, body, no_body, buf);
+	return write_reply(used, phrase_of(used), NULL, retry_secs, body, context, buf);
 }
 
 /* Cut between characters of UTF-8, and without what a terminal might obey. Returns the length. */
@@ -119,20 +123,21 @@ static size_t write_reason(const char *reason, char to[HANDOFF_MAX_REASON_BYTES]
 	return len;
 }
 
-size_t reply_write_denial(int status, const char *reason, const char *challenge, bool no_body,
-			  char buf[REPLY_MAX_BYTES])
+size_t reply_write_denial(int status, const char *reason, const char *challenge,
+			  const struct reply_context *context, char buf[REPLY_MAX_BYTES])
 {
 	assert(is_error(status));
 	char text[HANDOFF_MAX_REASON_BYTES], body[REPLY_MAX_BYTES / 2];
 	size_t len = write_reason(reason, text);
 	snprintf(body, sizeof body, "%d %.*s\n", status, (int)len, text);
 	return write_reply(status, phrase_of(status), status == 401 ? challenge : NULL, 0, body,
-			   no_body, buf);
+			   context, buf);
 }
 
-size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES])
+size_t reply_write_health(bool draining, const struct reply_context *context,
+			  char buf[REPLY_MAX_BYTES])
 {
 	int status = draining ? 503 : 200;
 	return write_reply(status, draining ? phrase_of(status) : "OK", NULL, 0,
-			   draining ? "draining\n" : "ok\n", no_body, buf);
+			   draining ? "draining\n" : "ok\n", context, buf);
 }

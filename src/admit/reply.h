@@ -10,29 +10,34 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 enum { REPLY_MAX_BYTES = 1024 };
 
+struct reply_context {
+	time_t now;   /* for the Date field */
+	bool no_body; /* the request was a HEAD (RFC 9110, 9.3.2) */
+};
+
 /*
- * Writes a whole HTTP/1.1 response: status line, Date is left out (RFC 9110, 6.6.1 allows it
- * without a clock), Content-Type: text/plain; charset=utf-8, Content-Length, Connection: close,
- * body "STATUS sentence\n". 405 adds "Allow: GET"; 426 adds "Upgrade: websocket",
+ * Writes a whole HTTP/1.1 response: status line, Date (RFC 9110, 6.6.1), Content-Type: text/plain;
+ * charset=utf-8, Content-Length, Connection: close, body "STATUS sentence\n". 405 adds "Allow: GET"; 426 adds "Upgrade: websocket",
  * "Connection: Upgrade, close" and "Sec-WebSocket-Version: 13"; 429 and 503 add "Retry-After" with
  * retry_secs, or with 1 where that is 0. status 0 means the refusal's own; a child may name another
- * (400..599). no_body: the request was a HEAD (RFC 9110, 9.3.2). Returns the length.
+ * (400..599). Returns the length.
  */
-size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs, bool no_body,
-			   char buf[REPLY_MAX_BYTES]);
+size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs,
+			   const struct reply_context *, char buf[REPLY_MAX_BYTES]);
 
 /*
  * The same for a client that an auth child has denied: the body is the reason, at most
  * HANDOFF_MAX_REASON_BYTES of it and control characters as '?'; with 401 goes "WWW-Authenticate:
  * challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or NULL. status: 400..599.
  */
-size_t reply_write_denial(int status, const char *reason, const char *challenge, bool no_body,
-			  char buf[REPLY_MAX_BYTES]);
+size_t reply_write_denial(int status, const char *reason, const char *challenge,
+			  const struct reply_context *, char buf[REPLY_MAX_BYTES]);
 
-/* The answer to a load balancer's health check: 200 "ok\n", or 503 "draining\n". no_body: HEAD. */
-size_t reply_write_health(int draining, int no_body, char buf[REPLY_MAX_BYTES]);
+/* The answer to a load balancer's health check: 200 "ok\n", or 503 "draining\n". */
+size_t reply_write_health(bool draining, const struct reply_context *, char buf[REPLY_MAX_BYTES]);
 
 #endif

@@ -14,11 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* RFC 9110, 5.6.7 has this moment as its example. */
+#define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+static const struct reply_context to_get = {784111777, false}, to_head = {784111777, true};
+
 /* The reply as a string, in static memory. */
 static const char *refusal_reply(enum refusal refusal, int status)
 {
 	static char text[REPLY_MAX_BYTES + 1];
-	size_t len = reply_write_refusal(refusal, status, 0, false, text);
+	size_t len = reply_write_refusal(refusal, status, 0, &to_get, text);
 	assert_true(len > 0 && len < sizeof text);
 	text[len] = '\0';
 	assert_int_equal(strlen(text), len);
@@ -96,7 +100,7 @@ static void test_reply_is_a_whole_response(void **state)
 	char wanted[REPLY_MAX_BYTES];
 	const char *text = refusal_text(REFUSAL_NUL);
 	snprintf(wanted, sizeof wanted,
-		 "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+		 "HTTP/1.1 400 Bad Request\r\n" DATE "Content-Type: text/plain; charset=utf-8\r\n"
 		 "Content-Length: %zu\r\nConnection: close\r\n\r\n400 %s\n",
 		 strlen(text) + 5, text);
 	assert_string_equal(refusal_reply(REFUSAL_NUL, 0), wanted);
@@ -126,7 +130,7 @@ static void test_reply_says_what_its_status_obliges_it_to(void **state)
 	assert_contains(refusal_reply(REFUSAL_QUEUE_FULL, 0), "\r\nRetry-After: 1\r\n");
 	assert_contains(refusal_reply(REFUSAL_ADDRESS_CONNECTIONS, 0), "\r\nRetry-After: 1\r\n");
 	char later[REPLY_MAX_BYTES + 1] = {0};
-	reply_write_refusal(REFUSAL_ADDRESS_RATE, 0, 90, false, later);
+	reply_write_refusal(REFUSAL_ADDRESS_RATE, 0, 90, &to_get, later);
 	assert_contains(later, "\r\nRetry-After: 90\r\n");
 	const char *reply = refusal_reply(REFUSAL_WS_VERSION, 0);
 	assert_contains(reply, "HTTP/1.1 426 Upgrade Required\r\n");
@@ -158,7 +162,7 @@ static void test_reply_does_not_believe_a_child_s_status_that_is_no_error(void *
 static const char *denial_reply(int status, const char *reason, const char *challenge)
 {
 	static char text[REPLY_MAX_BYTES + 1];
-	size_t len = reply_write_denial(status, reason, challenge, false, text);
+	size_t len = reply_write_denial(status, reason, challenge, &to_get, text);
 	assert_true(len > 0 && len < sizeof text);
 	text[len] = '\0';
 	return text;
@@ -167,8 +171,9 @@ static const char *denial_reply(int status, const char *reason, const char *chal
 static void test_reply_tells_why_an_auth_child_denied(void **state)
 {
 	(void)state;
-#define DENIED(line, length, fields, body)                                                        \
-	"HTTP/1.1 " line "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " length \
+#define DENIED(line, length, fields, body)                                   \
+	"HTTP/1.1 " line "\r\n" DATE                                         \
+	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: " length \
 	"\r\nConnection: close\r\n" fields "\r\n" body
 	assert_string_equal(denial_reply(401, "no token", "Bearer realm=\"x\""),
 			    DENIED("401 Unauthorized", "13",
@@ -176,7 +181,7 @@ static void test_reply_tells_why_an_auth_child_denied(void **state)
 	assert_string_equal(denial_reply(403, "no token", "Bearer"),
 			    DENIED("403 Forbidden", "13", "", "403 no token\n"));
 	char head[REPLY_MAX_BYTES];
-	size_t len = reply_write_denial(401, "no token", "Bearer", true, head);
+	size_t len = reply_write_denial(401, "no token", "Bearer", &to_head, head);
 	assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
 }
 
@@ -200,7 +205,7 @@ static void test_reply_uses_200_bytes_of_a_reason_and_no_control_character(void 
 static void assert_health(int draining, int no_body, const char *wanted)
 {
 	char text[REPLY_MAX_BYTES];
-	size_t len = reply_write_health(draining, no_body, text);
+	size_t len = reply_write_health(draining, no_body ? &to_head : &to_get, text);
 	assert_int_equal(len, strlen(wanted));
 	assert_memory_equal(text, wanted, len);
 }
@@ -208,7 +213,7 @@ static void assert_health(int draining, int no_body, const char *wanted)
 static void test_reply_to_a_health_check(void **state)
 {
 	(void)state;
-#define PLAIN "Content-Type: text/plain; charset=utf-8\r\n"
+#define PLAIN DATE "Content-Type: text/plain; charset=utf-8\r\n"
 	assert_health(0, 0,
 		      "HTTP/1.1 200 OK\r\n" PLAIN
 		      "Content-Length: 3\r\nConnection: close\r\n\r\nok\n");
