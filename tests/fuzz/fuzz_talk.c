@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admit/limits.h"
 #include "config/config.h"
 #include "counters.h"
 #include "pool/ledger.h"
@@ -38,6 +39,7 @@ static struct {
 	struct config *config;
 	struct ledger *ledger;
 	struct counters counters;
+	struct limits limits;
 	struct handover handover;
 	struct supervisor supervisor;
 	struct client clients[CLIENTS];
@@ -109,6 +111,7 @@ static void end_client(struct ticket *ticket, bool closes_record)
 	assert(client->record != NULL && ticket->state == TICKET_IDLE);
 	close(ticket->fd);
 	if (closes_record) {
+		limits_leave(&rig.limits, client->record);
 		ledger_close(rig.ledger, client->record);
 	}
 	client->record = NULL;
@@ -271,6 +274,7 @@ static void step_submit(struct input *input)
 	unsigned how = take(input);
 	if (client->record == NULL && ledger_count(rig.ledger) < RECORDS) {
 		client->record = ledger_open(rig.ledger);
+		limits_enter(&rig.limits, client->record);
 		client->ticket.fd = dup(STDERR_FILENO);
 		submit(client, rig.config->pool_count > 1 ? POOL_AUTH : POOL_SOCKETS, how);
 	}
@@ -424,8 +428,9 @@ static void begin(unsigned options)
 	assert(rig.loop != NULL && rig.ledger != NULL);
 	int failed = handover_init(&rig.handover, rig.loop, &handover_events, rig.config->pools,
 				   rig.config->pool_count);
+	failed |= limits_init(&rig.limits, rig.config, (const uint64_t[2]){0});
 	failed |= supervisor_init(&rig.supervisor, rig.loop, rig.config, &rig.handover, rig.ledger,
-				  &rig.counters, &supervisor_events, NULL);
+				  &rig.limits, &rig.counters, &supervisor_events, NULL);
 	assert(failed == 0);
 	supervisor_start(&rig.supervisor);
 	for (unsigned i = 0; i < rig.supervisor.child_count; i++) {
@@ -448,6 +453,8 @@ static void end(void)
 	assert(loop_wait_ms(rig.loop) == -1);
 	supervisor_finish(&rig.supervisor);
 	handover_finish(&rig.handover);
+	assert(rig.limits.all == 0);
+	limits_finish(&rig.limits);
 	ledger_destroy(rig.ledger);
 	loop_destroy(rig.loop);
 	rig.passed_ms = 0; /* libFuzzer looks at the clock too */
