@@ -43,11 +43,23 @@ static const char *read_text(struct key *key)
 	return why;
 }
 
+static size_t count_pem_blocks(const struct key *key)
+{
+	static const char begin[] = "-----BEGIN ";
+	const unsigned char *at = key->text, *end = key->text + key->len;
+	size_t count = 0;
+	while ((at = memmem(at, (size_t)(end - at), begin, strlen(begin))) != NULL) {
+		at++;
+		count++;
+	}
+	return count;
+}
+
 static const char *judge_secret(struct key *key)
 {
 	const char *text = (const char *)key->text;
 	key->alg = JWT_ALG_HS256;
-	if (strncmp(text, "-----BEGIN", 10) == 0) {
+	if (count_pem_blocks(key) > 0) {
 		return "is a PEM file, and no secret: everybody may know it (leave out --hs256)";
 	}
 	/* An editor's newline is not meant. */
@@ -60,12 +72,17 @@ static const char *judge_secret(struct key *key)
 
 static const char *judge_public(struct key *key)
 {
+	if (count_pem_blocks(key) > 1) { /* only the first would count */
+		return "has more than one PEM block: name a file for each key";
+	}
 	BIO *bio = BIO_new_mem_buf(key->text, key->len);
-	EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+	/* A pass phrase, the empty one: without, that of a private key is asked for at the terminal. */
+	EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, (char[]){""}) : NULL;
 	char curve[32] = "";
 	const char *why = NULL;
 	if (pkey == NULL) {
-		why = "has no PEM public key (openssl pkey -in PRIVATE -pubout makes one)";
+		why = "has no PEM public key (openssl pkey -in PRIVATE -pubout makes one, "
+		      "of a certificate openssl x509 -in CERTIFICATE -noout -pubkey)";
 	} else if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA) {
 		key->alg = JWT_ALG_RS256;
 		why = EVP_PKEY_get_bits(pkey) < KEYS_RSA_BITS
@@ -94,6 +111,12 @@ static const char *read_key(struct key *key)
 	key->seen = fresh.seen;
 	if (why == NULL) {
 		*key = fresh;
+		if (key->is_secret && (key->seen.st_mode & S_IROTH) != 0) {
+			fprintf(stderr,
+				"baton-auth-jwt: %s: warning: everybody on this machine may read "
+				"this secret (chmod o=)\n",
+				key->path);
+		}
 	}
 	return why;
 }

@@ -26,8 +26,9 @@ struct keys {
 	uint64_t looked_secs;
 };
 
-/* Reads a key of at least KEYS_SECRET_BYTES (without a newline at its end), or a PEM public key. 0,
- * or -1, and stderr says why. path must live on. */
+/* Reads a key of at least KEYS_SECRET_BYTES (without a newline at its end), or a file with one PEM
+ * block, a public key. 0, or -1, and stderr says why. Asks nobody for a pass phrase. path must live
+ * on. */
 int keys_add(struct keys *, const char *path, bool is_secret);
 
 /* Reads files again that have changed; looks at most once a second. A file that has become

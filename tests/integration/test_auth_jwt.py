@@ -360,6 +360,7 @@ def test_key_may_become_one_of_another_kind(keys, tmp_path):
 def test_secret_that_changes_is_read_again(tmp_path):
     path = tmp_path / "secret"
     path.write_bytes(jwt.SECRET)
+    path.chmod(0o600)
     with AuthChild("--hs256", path) as child:
         replace(path, jwt.SECRET[:31] + b"\n")
         assert "is shorter than 32 bytes" in child.next_line()
@@ -399,6 +400,37 @@ def test_start_with_a_mistake_says_what_it_is(keys, words, complaint):
     assert done.returncode == 2
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_file_must_hold_one_public_key_and_nothing_else(keys, tmp_path):
+    """A second key would be passed over, a pass phrase be asked for at the terminal."""
+    public, private = keys["rsa"][2][0].read_bytes(), keys["rsa"][1]
+    certificate = jwt.openssl("req", "-x509", "-key", private, "-subj", "/CN=x")
+    for name, data, complaint in (
+            ("two", public + keys["other-rsa"][2][0].read_bytes(), "more than one PEM block"),
+            ("pair", private.read_bytes() + public, "more than one PEM block"),
+            ("certificate", certificate, "openssl x509"),
+            ("encrypted", jwt.openssl("pkey", "-in", private, "-aes256", "-passout", "pass:abcd"),
+             "has no PEM public key")):
+        path = tmp_path / name
+        path.write_bytes(data)
+        done = run(path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert complaint in done.stderr
+
+
+def test_public_key_is_no_secret_wherever_it_stands_in_the_file(keys, tmp_path):
+    path = tmp_path / "secret"
+    path.write_bytes(b"Bag Attributes\n" + keys["rsa"][2][0].read_bytes())
+    assert "is a PEM file, and no secret" in run("--hs256", path).stderr
+
+
+def test_secret_that_everybody_may_read_is_warned_of(tmp_path):
+    path = tmp_path / "secret"
+    path.write_bytes(jwt.SECRET)
+    for mode, warnings in ((0o644, 1), (0o640, 0)):
+        path.chmod(mode)
+        assert run("--hs256", path).stderr.count("everybody on this machine may read") == warnings
 
 
 def test_run_by_hand_it_says_how_it_is_started(keys):
