@@ -126,6 +126,16 @@ static int fail(const char *what)
 	return -1;
 }
 
+/* Of two that were meant both, one would not count. */
+static int set_text(const char **text, const char *value)
+{
+	if (*text != NULL) {
+		return fail("an option stands twice: only --hs256 and --claim may");
+	}
+	*text = value;
+	return 0;
+}
+
 static int set_leeway(struct program *program, const char *text)
 {
 	char *end;
@@ -165,22 +175,17 @@ static int set_option(struct program *program, int option, const char *value)
 	case 'k':
 		return keys_add(&program->keys, value, true);
 	case 'i':
-		program->rules.issuer = value;
-		return 0;
+		return set_text(&program->rules.issuer, value);
 	case 'a':
-		program->rules.audience = value;
-		return 0;
+		return set_text(&program->rules.audience, value);
 	case 'l':
 		return set_leeway(program, value);
 	case 'c':
-		program->places.cookie = value;
-		return 0;
+		return set_text(&program->places.cookie, value);
 	case 'q':
-		program->places.query = value;
-		return 0;
+		return set_text(&program->places.query, value);
 	case 'p':
-		program->places.subprotocol = value;
-		return 0;
+		return set_text(&program->places.subprotocol, value);
 	case 'n':
 		return add_claim(program, value);
 	default: /* '?': getopt has said what is wrong */

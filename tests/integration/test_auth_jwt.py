@@ -390,7 +390,8 @@ def run(*words):
     (["@other-ec"], "has no PEM public key"), (["secret-file"], "has no PEM public key"),
     (["--hs256", "rsa"], "is a PEM file, and no secret"), (["nothing"], "No such file"),
     (["--hs256", "/"], "is no regular file"), (["--hs256", "/dev/null"], "is no regular file"),
-    (17 * ["rsa"], "16 are the most")])
+    (17 * ["rsa"], "16 are the most"), (["--issuer", "a", "--issuer", "b", "rsa"], "stands twice"),
+    (["--cookie", "a", "--cookie", "a", "rsa"], "stands twice")])
 def test_start_with_a_mistake_says_what_it_is(keys, words, complaint):
     """A key's name stands for its public file, @ before it for the private one."""
     files = {name: key[2][-1] for name, key in keys.items()}
