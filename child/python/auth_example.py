@@ -14,6 +14,7 @@ to do: an auth child has no clients of its own.
 import hashlib
 import hmac
 import os
+import re
 import socket
 import struct
 import sys
@@ -72,11 +73,19 @@ def serve(channel, secret):
 
 
 def main():
-    secret = Path(sys.argv[1]).read_bytes().strip()
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: auth_example.py KEY-FILE [USER]   (USER: prints a cookie)")
+    path, *user = sys.argv[1:]
+    try:
+        secret = Path(path).read_bytes().strip()
+    except OSError as error:
+        sys.exit(f"{path}: {error.strerror}")
     if len(secret) < 32:
-        sys.exit(f"{sys.argv[1]}: a key has 32 bytes or more (openssl rand -hex 32 makes one)")
-    if len(sys.argv) > 2:
-        print("session=" + sign(secret, f"{sys.argv[2]}:{int(time.time()) + 3600}"))
+        sys.exit(f"{path}: a key has 32 bytes or more (openssl rand -hex 32 makes one)")
+    if user and not re.fullmatch(r"[\w.@-]+", user[0], re.ASCII):
+        sys.exit(f"{user[0]!r} does not fit into a cookie: letters, digits, _ . @ -")
+    if user:
+        print("session=" + sign(secret, f"{user[0]}:{int(time.time()) + 3600}"))
     elif os.environ.get("BATON_PROTOCOL") != "1":
         sys.exit("this is the command of a pool of kind \"auth\": baton starts it")
     else:

@@ -71,6 +71,10 @@ def test_example_prints_a_cookie_and_says_what_is_wrong(secret, tmp_path):
     short = tmp_path / "short"
     short.write_bytes(b"x\n")
     assert "32 bytes or more" in run(short).stderr
+    assert "usage: " in run().stderr and "usage: " in run(secret, "bob", "x").stderr
+    assert run(tmp_path / "nothing").stderr == f"{tmp_path / 'nothing'}: No such file or directory\n"
+    for name in ("a;b", "é", ""):
+        assert "letters, digits" in run(secret, name).stderr
 
 
 def test_example_serves_behind_the_gateway(secret):
