@@ -12,6 +12,7 @@ import pytest
 import documents
 import probes
 import raw
+import tools
 import wsclient
 from gateway import REPOSITORY, TIMEOUT_SECS, Gateway
 from test_install import BUILD, Installed, run
@@ -304,6 +305,18 @@ def test_door_greets_who_has_a_key_and_nobody_else(author):
             response = ask(server, "/", *fields)
             assert response.status == 403
             assert b"bring a key that I know, as X-Api-Key" in response.body
+
+
+def test_door_opens_to_the_command_of_the_text(author):
+    (line,) = [line for b in documents.blocks(CHILDREN) for line in b.text.splitlines()
+               if line.startswith("websocat") and "X-Api-Key" in line]
+    with Gateway(config("./door", author.child("door"))) as server:
+        command = shlex.split(line.replace("127.0.0.1:8080", server.addresses[0]), comments=True)
+        command[0] = tools.program("websocat")
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+            assert client.stdout.readline() == b"hello ann, you are editor\n"
+            client.stdin.close()
+            assert client.wait(TIMEOUT_SECS) == 0
 
 
 def test_door_in_the_wrong_pool_lets_nobody_in(author):
