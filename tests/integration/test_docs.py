@@ -3,13 +3,14 @@
 events and calls exist. The programs in docs/children.md have test_children_doc.py."""
 
 import re
+import shlex
 import subprocess
 
 import pytest
 
 import documents
 from documents import DOCUMENTS
-from gateway import REPOSITORY, run_baton
+from gateway import BATON, BIN_DIR, REPOSITORY, run_baton
 
 CHILDREN = REPOSITORY / "docs" / "children.md"
 CONFIGURATION = REPOSITORY / "docs" / "configuration.md"
@@ -62,6 +63,27 @@ def test_configuration_in_a_document_is_valid(block, tmp_path):
 def test_configuration_of_the_demo_is_valid():
     done = run_baton("check", "-c", REPOSITORY / "docs" / "demo.conf")
     assert done.returncode == 0, done.stderr
+
+
+def test_programs_of_ours_in_configurations_take_their_arguments():
+    told = {tuple(re.findall(r'"([^"]*)"', words)) for b in CONFIGURATIONS for words in
+            re.findall(r'command = \{("baton-(?:chat|echo|status)"[^}]*)\}', b.text)}
+    assert ("baton-chat",) in told
+    for program, *words in told:
+        done = subprocess.run([BIN_DIR / program, *words], capture_output=True, text=True,
+                              check=False)
+        assert "baton serve --child" in done.stderr and "usage" not in done.stderr, program
+
+
+def test_route_that_the_text_asks_for_is_explained_as_it_says(tmp_path):
+    (block,) = [b for b in documents.blocks(CONFIGURATION) if b.text.startswith("$ baton check")]
+    command, _, expected = block.text.partition("\n")
+    example = next(b for b in CONFIGURATIONS if b.path == CONFIGURATION)
+    (tmp_path / "baton.conf").write_text(example.text, encoding="utf-8")
+    words = shlex.split(command.removeprefix("$ baton "))
+    done = subprocess.run([BATON, *words], cwd=tmp_path, capture_output=True, text=True,
+                          check=False)
+    assert (done.stdout, done.returncode) == (expected, 1)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
