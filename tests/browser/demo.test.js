@@ -100,6 +100,7 @@ const scenarios = {
 	async owners() {
 		const ada = await tab('owners', 'Ada');
 		await ada.waitForSelector('.box[data-mine="echo"]');
+		assert.equal(await ada.textContent('.box b'), 'chat 0', 'numbered as in baton status and the log');
 		for (const which of ['chat', 'echo', 'status']) {
 			const box = ada.locator(`.box[data-mine~="${which}"]`);
 			await box.waitFor();

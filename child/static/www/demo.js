@@ -299,7 +299,7 @@ processes.addEventListener('successor', ({ detail: { pool, child, before } }) =>
 	}
 	const ended = before.connections === 0 ? 'Nobody was connected to it.'
 		: `Its ${count(before.connections, 'connection')} ended, yours went on.`;
-	const place = `${pool} ${child.index + 1}`;
+	const place = `${pool} ${child.index}`;
 	story.begin('other',
 		`Child ${place} (pid ${before.pid}) ended. ${ended} Its successor is pid ${child.pid}.`);
 });

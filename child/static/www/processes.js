@@ -54,7 +54,7 @@ export class Processes extends EventTarget {
 	// "chat 1", or "process 123" where the status does not know it (yet, or any more).
 	name(pid) {
 		const found = this.find(pid);
-		return found ? `${found.pool} ${found.child.index + 1}` : `process ${pid}`;
+		return found ? `${found.pool} ${found.child.index}` : `process ${pid}`;
 	}
 
 	title(pid) {
@@ -136,7 +136,7 @@ export class Processes extends EventTarget {
 		node.dataset.mine = mine.join(' ');
 		node.replaceChildren(
 			element('p', 'box-head',
-				element('b', '', `${pool} ${child.index + 1}`), element('span', 'box-state', state)),
+				element('b', '', `${pool} ${child.index}`), element('span', 'box-state', state)),
 			element('p', 'box-pid', isUp ? `pid ${child.pid}` : 'no process'),
 			element('p', 'box-facts', ...facts.map((fact) => element('span', '', fact))),
 			element('p', 'box-mine', ...mine.map((name) =>
