@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import documents
 import gateway
 import jwt
 import raw
@@ -111,3 +112,25 @@ pool "jwt" {{
             response = raw.request(server.address(), raw.upgrade_head("/echo?" + token))
             assert (response.status, response.headers["www-authenticate"]) == (401, challenge)
             assert reason in response.body
+
+
+def test_steps_of_the_text_lead_to_an_open_door(tmp_path):
+    if not PROGRAM.is_file():
+        tools.missing("libjwt-dev: baton-auth-jwt")
+    tools.program("websocat")
+    blocks = documents.blocks(gateway.REPOSITORY / "docs" / "auth.md")
+    (steps,) = [b.text for b in blocks if b.language == "sh"]
+    (config,) = [b.text for b in blocks if "secret.key" in b.text and b.language == ""]
+    key, serve, *rest = steps.splitlines()
+    assert serve.startswith("baton serve")
+    subprocess.run(["sh", "-c", key], cwd=tmp_path, check=True)
+    config = config.partition("\n")[2].replace("secret.key", str(tmp_path / "secret.key"))
+    with gateway.Gateway(config) as server:
+        script = "\n".join(rest).replace("127.0.0.1:8080", server.addresses[0])
+        with subprocess.Popen(["sh", "-c", script], cwd=tmp_path, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as client:
+            client.stdin.write(b"hello\n")
+            client.stdin.flush()
+            assert client.stdout.readline() == b"hello\n"
+            client.stdin.close()
+            assert client.wait(gateway.TIMEOUT_SECS) == 0
