@@ -114,7 +114,7 @@ static bool is_text(const char *value)
 
 int baton_question_tell(struct baton_question *question, const char *key, const char *value)
 {
-	if (!is_key(key) || !is_text(value)) {
+	if (value == NULL || !is_key(key) || !is_text(value)) {
 		errno = EINVAL;
 		return -1;
 	}

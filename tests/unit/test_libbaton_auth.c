@@ -151,6 +151,7 @@ static void test_auth_tells_nothing_that_a_child_could_mistake(void **state)
 		{"", "a", EINVAL},
 		{"REMOTE_USER", "a\nb", EINVAL},
 		{"AUTH_A", "\x7f", EINVAL},
+		{"AUTH_A", NULL, EINVAL}, /* what baton_question_get gives for an absent field */
 		{"AUTH_A", "", 0},
 		{"AUTH_CLAIM_X-1", "\xc5\xbelu\xc5\xa5", 0},
 		{"REMOTE_USER", "ann lee", 0},
@@ -160,7 +161,8 @@ static void test_auth_tells_nothing_that_a_child_could_mistake(void **state)
 		errno = 0;
 		int result = baton_question_tell(asked[0], rows[i].key, rows[i].value);
 		if (errno != rows[i].error || result != (rows[i].error != 0 ? -1 : 0)) {
-			fail_msg("row %zu: %s=%s", i, rows[i].key, rows[i].value);
+			fail_msg("row %zu: %s=%s", i, rows[i].key,
+				 rows[i].value != NULL ? rows[i].value : "(NULL)");
 		}
 	}
 	baton_allow(asked[0]);
