@@ -11,17 +11,19 @@
 #include <string.h>
 
 void journal_refuse(const struct record *record, enum refusal refusal, int status,
-		    const char *target, size_t target_len)
+		    const char *target, size_t target_len, const char *why)
 {
-	char client[ADDRESS_TEXT_BYTES], text[LOG_TEXT_BYTES];
+	char client[ADDRESS_TEXT_BYTES], text[LOG_TEXT_BYTES], words[LOG_TEXT_BYTES];
 	address_write(&record->client, client);
 	/* A query may hold what lets its bearer in: it is no business of whoever reads logs. */
 	const char *query = target != NULL ? memchr(target, '?', target_len) : NULL;
 	target_len = query != NULL ? (size_t)(query - target) : target_len;
-	log_event(LOG_INFO, "refuse", "id=%llu client=%s status=%d reason=%s%s%s",
+	log_event(LOG_INFO, "refuse", "id=%llu client=%s status=%d reason=%s%s%s%s%s",
 		  (unsigned long long)record->id, client, status, refusal_name(refusal),
 		  target != NULL ? " target=" : "",
-		  target != NULL ? log_quote(text, target, target_len) : "");
+		  target != NULL ? log_quote(text, target, target_len) : "",
+		  why != NULL ? " text=" : "",
+		  why != NULL ? log_quote(words, why, strlen(why)) : "");
 }
 
 void journal_open(const struct config *config, const struct record *record, pid_t pid,

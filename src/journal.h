@@ -17,9 +17,10 @@ struct handoff_closed;
 /* What did not come from a Close frame but from the fate of the child. */
 enum { JOURNAL_ABNORMAL = 1006 };
 
-/* target: what the client asked for, or NULL when that is not known. Its query is not logged. */
+/* target: what the client asked for, or NULL when that is not known. Its query is not logged.
+ * why: what an auth child said, or NULL. */
 void journal_refuse(const struct record *, enum refusal, int status, const char *target,
-		    size_t target_len);
+		    size_t target_len, const char *why);
 
 /* The socket is the child's from here on. */
 void journal_open(const struct config *, const struct record *, pid_t pid, uint64_t now_ms);

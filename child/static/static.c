@@ -218,7 +218,7 @@ static int serve(const char *name)
 int main(int argc, char **argv)
 {
 	struct stat status;
-	if (argc != 2) {
+	if (argc != 2 || argv[1][0] == '-') {
 		fprintf(stderr, "usage: baton-static DIRECTORY\n"
 				"serves the files below it, as a child of baton, for routes with "
 				"http = true\n");

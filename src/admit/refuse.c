@@ -39,12 +39,12 @@ void refuse_answer(struct conn *conn, const char *bytes, size_t len)
 	loop_timer_start(&self->linger_lane, &conn->timer, self->config->linger_timeout_ms);
 }
 
-static void note(struct conn *conn, enum refusal refusal, int status)
+static void note(struct conn *conn, enum refusal refusal, int status, const char *why)
 {
 	const struct head *head = peek_head(conn);
 	struct slice target = head != NULL ? head->target : (struct slice){NULL, 0};
 	conn->conns->counters->refusals[refusal]++;
-	journal_refuse(conn->record, refusal, status, target.at, target.len);
+	journal_refuse(conn->record, refusal, status, target.at, target.len, why);
 }
 
 /* False: the route does not want it, or this is no upgrade. */
@@ -68,7 +68,7 @@ void refuse(struct conn *conn, enum refusal refusal, int status)
 	char bytes[REPLY_MAX_BYTES];
 	const struct reply_context context = refuse_context(conn);
 	status = status != 0 ? status : refusal_status(refusal);
-	note(conn, refusal, status);
+	note(conn, refusal, status, NULL);
 	if (!answer_by_close(conn, status, refusal_text(refusal))) {
 		refuse_answer(
 			conn, bytes,
@@ -81,7 +81,7 @@ void refuse_denied(struct conn *conn, const struct handover_answer *answer)
 	char bytes[REPLY_MAX_BYTES];
 	const struct reply_context context = refuse_context(conn);
 	const char *reason = answer->reason != NULL ? answer->reason : refusal_text(REFUSAL_AUTH);
-	note(conn, REFUSAL_AUTH, answer->status);
+	note(conn, REFUSAL_AUTH, answer->status, reason);
 	if (!answer_by_close(conn, answer->status, reason)) {
 		refuse_answer(conn, bytes,
 			      reply_write_denial(answer->status, reason, answer->challenge,

@@ -197,6 +197,7 @@ def test_denied_client_hears_status_reason_and_challenge(shared):
     assert response.headers["www-authenticate"] == "Bearer realm=a"
     assert response.headers["connection"] == "close"
     assert response.body == b"401 no token\n"
+    assert shared.wait_event("refuse", client=client.client)["text"] == "no token"
 
 
 def test_denied_plain_request_hears_the_same(shared):
