@@ -152,7 +152,8 @@ static void handle_event(struct loop_io *io, unsigned events)
 		break;
 	case CONN_AUTH:
 	case CONN_HANDOVER:
-		if (events & (LOOP_LEFT | LOOP_HANGUP)) {
+		/* Of a plain client the watch for its head may still tell that it has ended its side. */
+		if (events & (conn->is_plain ? LOOP_HANGUP : LOOP_LEFT | LOOP_HANGUP)) {
 			handover_withdraw(&conn->ticket);
 			conn_left(conn);
 		}
@@ -228,7 +229,7 @@ void conn_waits(struct ticket *ticket)
 {
 	struct conn *conn = loop_owner(ticket, struct conn, ticket);
 	/* If it cannot be watched it waits all the same, and is found gone when it is dealt. */
-	conn_watch(conn, conn->is_plain ? LOOP_EDGE : LOOP_LEFT | LOOP_EDGE);
+	conn_watch(conn, LOOP_LEFT | LOOP_EDGE);
 }
 
 void conn_passes(struct ticket *ticket)

@@ -156,6 +156,24 @@ def test_head_split_before_its_body(server, barrier):
             assert base64.b64decode(json.loads(connection.read_response().body)["BODY"]) == b"hello"
 
 
+def test_client_that_ends_its_side_while_it_waits_gets_its_answer(start, barrier):
+    pool = f'command = {{"{sys.executable}", "-B", "{HTTP_CHILD}"}}  children = 1  capacity = 1'
+    server = start(f'pool "http" {{ {pool} }}  route "/http" {{ pool = "http"  http = true }}')
+    with raw.Connection(server.address()) as holder, raw.Connection(server.address()) as waiting:
+        holder.send(head("POST /http HTTP/1.1", "Content-Length: 1\r\n"))
+        server.wait_event("open")
+        waiting.send(head()[:20])
+        barrier(server)         # from now on the gateway watches for the rest
+        waiting.send(head()[20:])
+        barrier(server)         # it is all there, and waits for room
+        waiting.end()
+        barrier(server)
+        holder.send(b"x")
+        assert holder.read_response().status == 200
+        holder.close()
+        assert waiting.read_response().status == 200
+
+
 def test_expect_100_continue_passes_to_the_child(server):
     with raw.Connection(server.address()) as connection:
         connection.send(head("POST /http HTTP/1.1",
