@@ -25,9 +25,6 @@ static bool is_health_check(const struct config_listener *listener, const struct
 static enum refusal refusal_of(const struct config_route *route, const struct request *request,
 			       bool is_https)
 {
-	if (route == NULL) {
-		return REFUSAL_NO_ROUTE;
-	}
 	if (!request->is_upgrade && !route->http) {
 		return reads_only(request) ? REFUSAL_NOT_UPGRADE : REFUSAL_METHOD;
 	}
@@ -46,8 +43,10 @@ struct verdict judge_request(const struct config *config, size_t listener,
 	if (is_health_check(&config->listeners[listener], request)) {
 		return verdict;
 	}
-	verdict.route = route_find(config, listener, request);
-	verdict.refusal = refusal_of(verdict.route, request, scheme == FORWARDED_HTTPS);
+	verdict.refusal = route_find(config, listener, request, &verdict.route);
+	if (verdict.refusal == REFUSAL_NONE) {
+		verdict.refusal = refusal_of(verdict.route, request, scheme == FORWARDED_HTTPS);
+	}
 	verdict.kind = verdict.refusal == REFUSAL_NONE ? VERDICT_HAND_OVER : VERDICT_REFUSE;
 	return verdict;
 }

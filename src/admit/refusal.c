@@ -77,7 +77,8 @@ static const struct {
 			       "Sec-WebSocket-Version may stand only once; send each on one line."},
 	[REFUSAL_PATH] = {400, "path",
 			  "The path or query has a character that must be percent-encoded, a bad "
-			  "percent-encoding, a '#', or a '.' or '..' segment."},
+			  "percent-encoding, a '#', a '.' or '..' segment, or a '//', a ';' or a "
+			  "needless '%' that could mean another path."},
 	[REFUSAL_METHOD] = {405, "method", "A WebSocket is opened with GET; use that method."},
 	[REFUSAL_NOT_UPGRADE] =
 		{426, "not-upgrade",

@@ -33,8 +33,8 @@ enum refusal {
 	REFUSAL_FRAMING,   /* 400 where the body ends is in doubt; an upgrade has none */
 	REFUSAL_CODING,    /* 501 a transfer coding besides chunked */
 	REFUSAL_DUPLICATE, /* 400 a field that may stand once stands twice */
-	REFUSAL_PATH,      /* 400 bad percent-encoding, dot segment, or byte outside the grammar */
-	REFUSAL_METHOD,    /* 405 an upgrade is a GET */
+	REFUSAL_PATH, /* 400 bad percent-encoding, dot segment, byte outside the grammar; route.h */
+	REFUSAL_METHOD,      /* 405 an upgrade is a GET */
 	REFUSAL_NOT_UPGRADE, /* 426 plain HTTP where only WebSocket is spoken */
 	REFUSAL_CONNECTION,  /* 400 Connection does not name Upgrade */
 	REFUSAL_KEY,         /* 400 Sec-WebSocket-Key is not base64 of 16 bytes */

@@ -12,8 +12,8 @@
 #include "config/config.h"
 
 /*
- * The next byte of a path or query as a number to compare: %41 is 'A' (RFC 3986, 6.2.2.2), %2f and %2F are
- * the same (6.2.2.1) but not '/'. Negative: no such byte.
+ * The next byte of a path or query as a number to compare: %41 is 'A' (RFC 3986, 6.2.2.2), %2f and
+ * %2F are the same (6.2.2.1) but not '/'. Negative: no such byte.
  */
 static int take_unit(struct slice *text)
 {
@@ -50,6 +50,44 @@ static bool path_fits(const struct config_route *route, struct slice path)
 	}
 	return take_prefix(&path, route->path) &&
 	       (path.len == 0 || (!route->exact && *path.at == '/'));
+}
+
+/* A path as the laxest of children may read it, see route.h; .at == NULL: as it stands. */
+static struct slice read_laxly(struct slice path)
+{
+	static char text[HEAD_MAX_TARGET];
+	size_t len = 0;
+	bool encoded;
+	if (memchr(path.at, '%', path.len) == NULL && memchr(path.at, ';', path.len) == NULL &&
+	    memmem(path.at, path.len, "//", 2) == NULL) {
+		return (struct slice){NULL, 0};
+	}
+	while (path.len > 0) {
+		bool is_parameter = *path.at == ';';
+		int byte = grammar_take_byte(&path, GRAMMAR_PATH, &encoded);
+		while (is_parameter && path.len > 0 && *path.at != '/') {
+			path = (struct slice){path.at + 1, path.len - 1};
+		}
+		byte = byte == '\\' ? '/' : byte;
+		if (!is_parameter && !(byte == '/' && len > 0 && text[len - 1] == '/')) {
+			text[len++] = (char)byte;
+		}
+	}
+	return (struct slice){text, len};
+}
+
+static bool fits_laxly(const struct config_route *route, struct slice lax)
+{
+	struct slice wanted = slice_of(route->path);
+	bool encoded;
+	while (wanted.len > 0 && lax.len > 0) {
+		int byte = grammar_take_byte(&wanted, GRAMMAR_PATH, &encoded);
+		if (byte != (unsigned char)*lax.at) {
+			return false;
+		}
+		lax = (struct slice){lax.at + 1, lax.len - 1};
+	}
+	return wanted.len == 0 && (lax.len == 0 || (!route->exact && *lax.at == '/'));
 }
 
 static bool host_fits(const char *host, struct slice name)
@@ -121,15 +159,21 @@ static bool conditions_hold(const struct config_route *route, const struct reque
 	return true;
 }
 
-const struct config_route *route_find(const struct config *config, size_t listener,
-				      const struct request *request)
+enum refusal route_find(const struct config *config, size_t listener, const struct request *request,
+			const struct config_route **route_r)
 {
+	const struct slice lax = read_laxly(request->path);
 	for (size_t i = 0; i < config->route_count; i++) {
 		const struct config_route *route = &config->routes[i];
-		if (route->listeners[listener] && host_fits(route->host, request->host_name) &&
-		    path_fits(route, request->path) && conditions_hold(route, request)) {
-			return route;
+		if (!route->listeners[listener] || !host_fits(route->host, request->host_name)) {
+			continue;
+		}
+		bool fits = path_fits(route, request->path);
+		if ((fits || (lax.at != NULL && fits_laxly(route, lax))) &&
+		    conditions_hold(route, request)) {
+			*route_r = route;
+			return fits ? REFUSAL_NONE : REFUSAL_PATH;
 		}
 	}
-	return NULL;
+	return REFUSAL_NO_ROUTE;
 }

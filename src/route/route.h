@@ -5,6 +5,8 @@
 #ifndef BATON_ROUTE_H
 #define BATON_ROUTE_H
 
+#include "admit/refusal.h"
+
 #include <stddef.h>
 
 struct config;
@@ -13,7 +15,10 @@ struct request;
 
 /*
  * The first route of the table that is on this listener and whose host, path and conditions all
- * fit; NULL: no route, 404.
+ * fit. REFUSAL_NO_ROUTE: there is none.
+ * REFUSAL_PATH: a route before that one, or any if there is none, fits if the path is read as some
+ * children read paths: every %XX decoded, '\' as '/', several '/' as one, ";..." left out of a
+ * segment. A client must not get past what a route demands by another spelling of its path.
  *
  * Host: none fits every request; "example.org" that name without case; "*.example.org" every name
  * with something before ".example.org".
@@ -27,7 +32,7 @@ struct request;
  * Percent-encoded unreserved characters in path and query equal the plain ones (RFC 3986, 6.2.2.2);
  * nothing else is decoded.
  */
-const struct config_route *route_find(const struct config *, size_t listener,
-				      const struct request *);
+enum refusal route_find(const struct config *, size_t listener, const struct request *,
+			const struct config_route **route_r);
 
 #endif

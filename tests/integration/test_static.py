@@ -168,6 +168,23 @@ def test_no_path_leads_out_of_the_directory(server, path):
     assert response.status in (400, 404) and b"secret" not in response.body, response
 
 
+@pytest.mark.parametrize("path", ["//below/index.html", "/below%2Findex.html", "/%62elow/",
+                                  "/%2Fbelow%2F%2Findex.html", "/text.txt;x", "//text.txt"])
+def test_no_spelling_of_a_path_leads_past_its_own_route(start, root, path):
+    """libwebsockets finds all these files."""
+    pool = f'command = {{"baton-static", "{root}"}}  children = 1'
+    server = start(f"""
+        pool "files"        {{ {pool} }}
+        pool "nobody"       {{ kind = "auth"  command = {{"false"}}  queue = 0 }}
+        route "/"           {{ pool = "files"  http = true }}
+        route "/below"      {{ pool = "files"  http = true  auth = "nobody" }}
+        route "/text.txt"   {{ pool = "files"  http = true  auth = "nobody" }}""", wait_ready=False)
+    server.wait_event("child-ready", pool="files")
+    server.addresses = [server.events("listening")[0]["address"]]
+    assert ask(server, "/style.css").status == 200
+    assert ask(server, path).status in (400, 503)
+
+
 def test_absolute_path_of_a_file_is_below_the_directory_too(server, root):
     assert ask(server, "/" + str(root.parent / "secret.txt")).status == 404
 
