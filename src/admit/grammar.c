@@ -76,7 +76,8 @@ bool grammar_is_token(struct slice bytes)
 
 bool grammar_is_path(struct slice path)
 {
-	/* Decoders disagree about %2F and %5C; a dot segment between two of them is refused too. */
+	/* Decoders disagree about %2F and %5C, and some leave out ";..." before they look for dot
+	 * segments: those count, too. */
 	enum { NO_DOTS = 3 };
 	unsigned dots = 0; /* of the segment so far; NO_DOTS: it has something else, or more */
 	while (path.len > 0) {
@@ -85,11 +86,11 @@ bool grammar_is_path(struct slice path)
 		if (byte <= 0) {
 			return false;
 		}
-		if (byte == '/' || byte == '\\') {
+		if (byte == '/' || byte == '\\' || byte == ';') {
 			if (dots == 1 || dots == 2) {
 				return false;
 			}
-			dots = 0;
+			dots = byte == ';' ? NO_DOTS : 0;
 		} else {
 			dots = byte == '.' && dots < NO_DOTS ? dots + 1 : NO_DOTS;
 		}

@@ -37,7 +37,8 @@ int grammar_take_byte(struct slice *rest, enum grammar_class wanted, bool *encod
 /* 1*tchar. */
 bool grammar_is_token(struct slice);
 
-/* pchar and '/', valid %XX but no %00, and no segment that is "." or ".." when decoded. */
+/* pchar and '/', valid %XX but no %00, and no segment that is "." or ".." when decoded, with or
+ * without ";..." behind it. */
 bool grammar_is_path(struct slice);
 
 /* What may stand behind the '?'. */

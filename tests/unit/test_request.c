@@ -231,6 +231,8 @@ static const struct invalid_row invalid_rows[] = {
 	{"3986 3.3", GET("/a%2f..%2Fb"), REFUSAL_PATH},
 	{"3986 3.3", GET("/a%5c..%5Cb"), REFUSAL_PATH},
 	{"3986 3.3", GET("http://example.org/../a"), REFUSAL_PATH},
+	{"3986 3.3", GET("/a/..;/b"), REFUSAL_PATH},
+	{"3986 3.3", GET("/%2e;x=y"), REFUSAL_PATH},
 	{"3986 3.4", GET("/?a=\"b\""), REFUSAL_PATH},
 	{"3986 3.4", GET("/?%zz"), REFUSAL_PATH},
 	{"3986 3.5", GET("/a#b"), REFUSAL_PATH},
