@@ -17,8 +17,8 @@ enum address_range_result {
 };
 
 /*
- * "10.0.0.0/8", "2001:db8::/32" (RFC 4632, 3.1; RFC 4291, 2.3), an address alone, or "unix" for every
- * peer on a Unix socket. A range of IPv4-mapped addresses is the IPv4 one.
+ * "10.0.0.0/8", "2001:db8::/32" (RFC 4632, 3.1; RFC 4291, 2.3), an address alone, or "unix" for
+ * every peer on a Unix socket. A range of IPv4-mapped addresses is the IPv4 one.
  */
 enum address_range_result address_range_parse(const char *text, struct address_range *range_r);
 

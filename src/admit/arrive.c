@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client sends before it is judged: the PROXY header where the listener expects one, then the
- * head, each with a deadline of its own, which no further byte extends. Consumes the header and
+ * What a client sends before it is judged: the PROXY header where the listener expects one, then
+ * the head, each with a deadline of its own, which no further byte extends. Consumes the header and
  * nothing else; judges nothing. Called by conn.c.
  */
 #include "admit/conn_private.h"
@@ -31,9 +31,9 @@ static bool is_proxy(const struct conn *conn)
 }
 
 /*
- * Once the client is known it is counted by its address: a direct one at once, others when the PROXY
- * header or the head has named them; a proxy itself never, since all its clients would share its
- * limits.
+ * Once the client is known it is counted by its address: a direct one at once, others when the
+ * PROXY header or the head has named them; a proxy itself never, since all its clients would share
+ * its limits.
  */
 static void count_client(struct conn *conn)
 {

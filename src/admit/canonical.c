@@ -3,7 +3,7 @@
  * Writes the head that a native child gets, see request_write_head in request.h: what the judge
  * saw, framed by baton, so that a child's parser never meets a stranger's framing or a stranger's
  * word about who the client is. Values are copied as they are: head.c let no control byte in.
- * Called by the dialects. Judges nothing itself.
+ * Judges nothing itself. Called by offer.c; conditions.c and route.c ask which fields a child sees.
  */
 #include "admit/field_list.h"
 #include "admit/request.h"

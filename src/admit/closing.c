@@ -51,8 +51,8 @@ void closing_prepare(const struct request *request, struct closing *closing_r)
 }
 
 /*
- * 1008 is for what no other code suits better (RFC 6455, 7.4.1); the name of 1013 in IANA's registry
- * says what 429 and 503 say with their Retry-After.
+ * 1008 is for what no other code suits better (RFC 6455, 7.4.1); the name of 1013 in IANA's
+ * registry says what 429 and 503 say with their Retry-After.
  */
 static unsigned code_of(int status)
 {

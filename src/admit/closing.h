@@ -27,9 +27,9 @@ void closing_prepare(const struct request *, struct closing *closing_r);
 
 /*
  * Writes the 101 (RFC 6455, 4.2.2) and the Close frame (5.5.1). The code stands for the HTTP
- * status that it replaces: 1013 (try again later) for 429 and 503, 1008 (policy) for other 4xx, 1011
- * (error) for other 5xx. reason is UTF-8; what is longer than a frame allows is cut off between two
- * characters. Returns the length.
+ * status that it replaces: 1013 (try again later) for 429 and 503, 1008 (policy) for other 4xx,
+ * 1011 (error) for other 5xx. reason is UTF-8; what is longer than a frame allows is cut off
+ * between two characters. Returns the length.
  */
 size_t closing_write(const struct closing *, int status, const char *reason,
 		     char buf[CLOSING_MAX_BYTES]);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One client until it is handed over or refused: see conn.h. How its head arrives is arrive.c's; it is
- * peeked, so whatever a client sends behind it stays in the kernel for the child. No call here sets O_NONBLOCK on a
- * client's socket: the flag would be the child's too. Reached from listener.c and handover.c.
+ * One client until it is handed over or refused: see conn.h. How its head arrives is arrive.c's; it
+ * is peeked, so whatever a client sends behind it stays in the kernel for the child. No call here
+ * sets O_NONBLOCK on a client's socket: the flag would be the child's too. Reached from listener.c
+ * and handover.c.
  */
 #include "admit/conn_private.h"
 #include "admit/judge.h"
@@ -152,7 +153,7 @@ static void handle_event(struct loop_io *io, unsigned events)
 		break;
 	case CONN_AUTH:
 	case CONN_HANDOVER:
-		/* Of a plain client the watch for its head may still tell that it has ended its side. */
+		/* A plain client may have ended its side: the watch for its head still tells. */
 		if (events & (conn->is_plain ? LOOP_HANGUP : LOOP_LEFT | LOOP_HANGUP)) {
 			handover_withdraw(&conn->ticket);
 			conn_left(conn);
@@ -199,7 +200,7 @@ size_t conn_write_offer(struct ticket *ticket, char *buf, size_t size)
 	struct conn *conn = loop_owner(ticket, struct conn, ticket);
 	enum refusal refusal;
 	bool left;
-	/* Who waited for room is looked at again; nothing was consumed, so the verdict is the same. */
+	/* Who waited for room is looked at again: nothing was consumed, the verdict is the same. */
 	if (peek_request(conn) == NULL &&
 	    peek_look(conn, ticket->fd, conn->conns->config->head_limit_bytes, &refusal, &left) !=
 		    HEAD_OK) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clients from accept to hand-over: consumes the PROXY header where the listener expects one, reads
- * the head without consuming it, judges it, has an auth child asked where the route says so, submits
+ * the head without consuming it, judges it, has an auth child asked where the route says so, gives
  * it to handover.c, or refuses and lingers. The only state machine of a connection in the gateway.
  *
  *	PROXY --consumed--> HEAD --judged--+--> AUTH --ALLOW--+--> HANDOVER --TAKEN--> (the child's;
  *	  |                  |             +------------------+        |         its record stays)
  *	  |                  |                  |                     |
  *	  +---refused--------+------------------+---------------------+--> LINGER --end of file or
- *	                                                                   linger_timeout--> (closed)
+ *	                                                                 linger_timeout--> (closed)
  */
 #ifndef BATON_CONN_H
 #define BATON_CONN_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of a connection know of each other: conns.c (the slots), arrive.c (the PROXY header
- * and the head), conn.c (the state machine), refuse.c (the answer and the lingering close). Nobody
- * else includes this.
+ * What the parts of a connection know of each other: conns.c (the slots), arrive.c (the PROXY
+ * header and the head), conn.c (the state machine), refuse.c (the answer and the lingering close).
+ * Nobody else includes this.
  */
 #ifndef BATON_CONN_PRIVATE_H
 #define BATON_CONN_PRIVATE_H
@@ -27,7 +27,7 @@ const char *conns_why_full(const struct conns *);
 /* Watches, or watches for something else. False: the kernel has no memory for it; it is logged. */
 bool conn_watch(struct conn *, unsigned events);
 
-/* The head is there, and well-formed: the client is handed over, refused, or its health answered. */
+/* The head is there and well-formed: the client is handed over, refused, or its health answered. */
 void conn_judge(struct conn *);
 
 /* The end, here and in the ledger; left: the client wanted it, which is counted. */

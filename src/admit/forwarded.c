@@ -3,7 +3,7 @@
  * Forwarding headers: see forwarded.h. Everything is read from the right, so nothing that a client
  * put in front (open quotes, commas, more lines) can change how the proxy's own part is read. Names
  * are compared as they are: X_Forwarded_For is some other field. What the child sees of these
- * fields is canonical.c's. Called by conn.c.
+ * fields is canonical.c's. Called by arrive.c.
  */
 #include "admit/forwarded.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who the client is and how it came, by the word of the proxies in front (X-Forwarded-For, Forwarded
- * of RFC 7239, X-Real-IP). Pure. Only what a trusted proxy wrote counts, whatever the client wrote
- * before it.
+ * Who the client is and how it came, by the word of the proxies in front (X-Forwarded-For,
+ * Forwarded of RFC 7239, X-Real-IP). Pure. Only what a trusted proxy wrote counts, whatever the
+ * client wrote before it.
  */
 #ifndef BATON_FORWARDED_H
 #define BATON_FORWARDED_H
@@ -36,12 +36,12 @@ struct forwarded {
 };
 
 /*
- * Peer is who connected. If it is trusted, its header is read from the right, over all lines of that
- * name: the first address that is not trusted is the client, or the left-most when all are. An element
- * that does not name an address ("unknown", "_hidden", garbage, nothing) ends the walk: the client is
- * who wrote it then. X-Real-IP has one element and one line, or nobody is believed.
- * The scheme: proto of the element that named the client, or, without Forwarded, the last element of
- * X-Forwarded-Proto, which the proxy has to set or to remove.
+ * Peer is who connected. If it is trusted, its header is read from the right, over all lines of
+ * that name: the first address that is not trusted is the client, or the left-most when all are. An
+ * element that does not name an address ("unknown", "_hidden", garbage, nothing) ends the walk: the
+ * client is who wrote it then. X-Real-IP has one element and one line, or nobody is believed.
+ * The scheme: proto of the element that named the client, or, without Forwarded, the last element
+ * of X-Forwarded-Proto, which the proxy has to set or to remove.
  */
 void forwarded_find(const struct head *, const struct address *peer, const struct forwarded_rule *,
 		    struct forwarded *found_r);

@@ -52,7 +52,7 @@ bool grammar_is_extension(struct slice);
 
 /*
  * uri-host [ ":" port ] (RFC 9110, 7.2): not empty, IPv6 in brackets, no user, port 0 to 65535.
- * An empty port is refused. *port_r has .at == NULL when there is none. Both are written on true only.
+ * An empty port is refused. *port_r has .at == NULL when there is none. Written on true only.
  */
 bool grammar_split_host(struct slice host, struct slice *name_r, struct slice *port_r);
 

@@ -2,7 +2,7 @@
 /*
  * The syntax of a request head (RFC 9112, sections 2.1 to 5.2), strict: what is not in the grammar
  * is refused, and nothing is skipped, joined or trimmed but the white space around a value. Gives
- * slices into the caller's bytes; what they mean is request.c's business. conn.c calls it with
+ * slices into the caller's bytes; what they mean is request.c's business. peek.c calls it with
  * everything that has arrived, again for each arrival, so no step keeps state. A step that runs
  * out of bytes says HEAD_NEED_MORE; a fault is the first byte that no valid head has there.
  */

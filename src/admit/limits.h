@@ -44,10 +44,10 @@ int limits_init(struct limits *, const struct config *, const uint64_t seed[2]);
 void limits_finish(struct limits *); /* safe on a zeroed one */
 
 /*
- * Each counts the record, or says why not: REFUSAL_NONE, or the limit that is reached. *retry_secs_r
- * gets how long until there is a token again, at least 1, with REFUSAL_ADDRESS_RATE only.
- * limits_enter_address counts record->client, limits_enter_route record->route; neither may change
- * from then on.
+ * Each counts the record, or says why not: REFUSAL_NONE, or the limit that is reached.
+ * *retry_secs_r gets how long until there is a token again, at least 1, with REFUSAL_ADDRESS_RATE
+ * only. limits_enter_address counts record->client, limits_enter_route record->route; neither may
+ * change from then on.
  */
 enum refusal limits_enter(struct limits *, struct record *);
 enum refusal limits_enter_address(struct limits *, struct record *, uint64_t now_ms,

@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Without SYN cookies deferred clients that say nothing fill the backlog, and honest ones time out. */
+/* Without SYN cookies deferred silent clients fill the backlog, and honest ones time out. */
 static bool may_defer(void)
 {
 	char value = '1';

@@ -24,7 +24,7 @@ enum {
 struct listener;
 
 struct listener_events {
-	/* Asked before each accept. NULL: there is room for one more; else a pause, and the reason. */
+	/* Asked before each accept. NULL: there is room for one more; else the reason to pause. */
 	const char *(*why_full)(void *data);
 
 	/* A client: fd is the receiver's from here on, blocking, close-on-exec. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CONNECTION message: see offer.h and docs/protocol.md. Called by conn.c when a child has been
- * chosen, once for each connection.
+ * The CONNECTION message: see offer.h and docs/protocol.md. Called by conn.c when a child may
+ * take the connection, or is to be asked about it; arrive.c consumes PROXY headers with it.
  */
 #include "admit/offer.h"
 

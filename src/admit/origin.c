@@ -2,7 +2,7 @@
 /*
  * Origin against Host or a list (RFC 6455, 10.2; RFC 6454, 4 and 5). The browser adds cookies to a
  * cross-site upgrade and nothing but Origin tells, so the comparison is exact in scheme, host and
- * port, and what is not understood is refused. No wildcards inside names. conn.c asks about
+ * port, and what is not understood is refused. No wildcards inside names. judge.c asks about
  * requests, config about entries.
  */
 #include "admit/origin.h"
@@ -59,8 +59,8 @@ static bool parse_origin(struct slice text, struct origin *origin_r)
 	return true;
 }
 
-/* Unless our side is known to be https (TLS may end in front of baton) the origin's scheme stands for
- * both, and the port tells them apart. */
+/* Unless our side is known to be https (TLS may end in front of baton) the origin's scheme stands
+ * for both, and the port tells them apart. */
 static bool names_host(const struct origin *origin, struct slice host, bool is_https)
 {
 	struct slice name, port;

@@ -8,9 +8,10 @@
 #include "slice.h"
 
 /*
- * No Origin (origin.at == NULL): allowed, it is no browser. With an empty list: scheme://host[:port]
- * must be http or https and name the request's Host exactly (default ports 80 and 443 by the
- * origin's scheme may be left out on either side, letters of the host compare without case).
+ * No Origin (origin.at == NULL): allowed, it is no browser. With an empty list:
+ * scheme://host[:port] must be http or https and name the request's Host exactly (default ports 80
+ * and 443 by the origin's scheme may be left out on either side, letters of the host compare
+ * without case).
  * When the request is known to have come by https, so must the page, or whoever can write into the
  * plain pages of the host would be let in.
  * With a list: one entry equals the origin (same comparison), or is "*". "null", a malformed or

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks at heads and PROXY headers: see peek.h. Peeks, so whatever a client sends behind the head stays in the
- * kernel for the child. Never sets O_NONBLOCK: the flag would be the child's too. Called by conn.c
- * and refuse.c.
+ * Looks at heads and PROXY headers: see peek.h. Peeks, so whatever a client sends behind the head
+ * stays in the kernel for the child. Never sets O_NONBLOCK: the flag would be the child's too.
+ * Called by arrive.c, conn.c and refuse.c.
  */
 #include "admit/peek.h"
 

@@ -3,7 +3,7 @@
  * The PROXY protocol: see proxy.h. Exact where other servers were seen to be lax: octets and ports
  * have their ranges and no leading zeros, version 1 its 107 bytes, version 2 its commands, families
  * and lengths. Does not look into TLVs, and does not ask who may send the header: that is the
- * listener's. Called by conn.c.
+ * listener's. Called by peek.c.
  */
 #include "admit/proxy.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The PROXY protocol's header, versions 1 and 2 (HAProxy's proxy-protocol.txt): bytes in, who the
- * client is out. Pure: the caller gives all that is known so far, again and again, until the verdict
- * is final. Never guesses whether there is a header: it is for listeners on which there must be.
+ * client is out. Pure: the caller gives all that is known so far, again and again, until the
+ * verdict is final. Never guesses whether there is a header: where it is asked there must be one.
  */
 #ifndef BATON_PROXY_H
 #define BATON_PROXY_H
@@ -27,8 +27,8 @@ enum proxy_result {
 };
 
 /*
- * Reads the header at the start of data. A fault is reported as soon as its byte is there, in an IPv6
- * address of version 1 as soon as that ends. *header_r is written on PROXY_OK only.
+ * Reads the header at the start of data. A fault is reported as soon as its byte is there, in an
+ * IPv6 address of version 1 as soon as that ends. *header_r is written on PROXY_OK only.
  */
 enum proxy_result proxy_parse(const char *data, size_t len, struct proxy_header *header_r);
 

@@ -24,7 +24,7 @@ enum refusal {
 	REFUSAL_URGENT_DATA,     /* 400 TCP urgent data hides what follows from MSG_PEEK */
 	REFUSAL_HALF_HEAD,       /* 400 the client ended its side before the head's end */
 
-	/* before the head: conn.c, by proxy.c */
+	/* before the head: arrive.c, by proxy.c */
 	REFUSAL_PROXY,         /* 400 no PROXY header, or a malformed one, where one is due */
 	REFUSAL_PROXY_TIMEOUT, /* 408 */
 

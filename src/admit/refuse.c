@@ -2,7 +2,7 @@
 /*
  * Refusing a client: the answer, the log line, the count, and a close that lets the client read
  * the answer first. Why somebody is refused is decided elsewhere; the bytes are reply.c's. Called
- * by conn.c.
+ * by conn.c and arrive.c.
  */
 #include "admit/conn_private.h"
 #include "admit/limits.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes the answers that baton itself gives. The sentences are refusal.c's; nothing that a client
- * sent is repeated in them. Sends nothing and closes nothing: conn.c does, and lingers (RFC 9112,
+ * sent is repeated in them. Sends nothing and closes nothing: refuse.c does, and lingers (RFC 9112,
  * 9.6).
  */
 #include "admit/reply.h"
@@ -103,7 +103,7 @@ static size_t write_reply(int status, const char *phrase, const char *challenge,
 size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs,
 			   const struct reply_context *context, char buf[REPLY_MAX_BYTES])
 {
-	/* A child's word is not trusted to be an error status: a stray 200 would look like success. */
+	/* A child's word is not trusted to be an error: a stray 200 would look like success. */
 	int used = is_error(status) ? status : refusal_status(refusal);
 	assert(is_error(used));
 	char body[REPLY_MAX_BYTES / 2];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The answers that baton itself gives: refusals and the health check. Pure, bytes only; who
- * sends them and lingers is conn.c.
+ * sends them and lingers is refuse.c.
  */
 #ifndef BATON_REPLY_H
 #define BATON_REPLY_H
@@ -21,10 +21,10 @@ struct reply_context {
 
 /*
  * Writes a whole HTTP/1.1 response: status line, Date (RFC 9110, 6.6.1), Content-Type: text/plain;
- * charset=utf-8, Content-Length, Connection: close, body "STATUS sentence\n". 405 adds "Allow: GET"; 426 adds "Upgrade: websocket",
- * "Connection: Upgrade, close" and "Sec-WebSocket-Version: 13"; 429 and 503 add "Retry-After" with
- * retry_secs, or with 1 where that is 0. status 0 means the refusal's own; a child may name another
- * (400..599). Returns the length.
+ * charset=utf-8, Content-Length, Connection: close, body "STATUS sentence\n". 405 adds "Allow:
+ * GET"; 426 adds "Upgrade: websocket", "Connection: Upgrade, close" and "Sec-WebSocket-Version:
+ * 13"; 429 and 503 add "Retry-After" with retry_secs, or with 1 where that is 0. status 0 means the
+ * refusal's own; a child may name another (400..599). Returns the length.
  */
 size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs,
 			   const struct reply_context *, char buf[REPLY_MAX_BYTES]);
@@ -32,7 +32,8 @@ size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs,
 /*
  * The same for a client that an auth child has denied: the body is the reason, at most
  * HANDOFF_MAX_REASON_BYTES of it and control characters as '?'; with 401 goes "WWW-Authenticate:
- * challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or NULL. status: 400..599.
+ * challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or NULL.
+ * status: 400..599.
  */
 size_t reply_write_denial(int status, const char *reason, const char *challenge,
 			  const struct reply_context *, char buf[REPLY_MAX_BYTES]);

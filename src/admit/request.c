@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Judges a head that head.c found well-formed: where does it want to go (RFC 9112, 3.2), where does
- * its body end (6), is it an upgrade that RFC 6455 (4.2.1) allows? The tables of checks below are in the
- * order in which an answer helps most. Origin, routes and limits are judged elsewhere: request.c
- * knows no configuration. conn.c calls it; canonical.c writes the result down.
+ * its body end (6), is it an upgrade that RFC 6455 (4.2.1) allows? The tables of checks below are
+ * in the order in which an answer helps most. Origin, routes and limits are judged elsewhere:
+ * request.c knows no configuration. peek.c calls it; canonical.c writes the result down.
  */
 #include "admit/request.h"
 

@@ -6,9 +6,9 @@
  * conn.c submits tickets and hears of their end; child.c reports what children say and that they
  * died. Neither knows the other.
  *
- * To a pool of kind "auth" a ticket is a question: no socket goes along, the head stays where it is,
- * and the end is an answer instead of TAKEN. Everything else holds for both, and both are called
- * offers here where it does.
+ * To a pool of kind "auth" a ticket is a question: no socket goes along, the head stays in it, and
+ * the end is an answer instead of TAKEN. Everything else holds for both, and both are called offers
+ * here where it does.
  *
  *	          submit                 TAKEN
  *	IDLE ---+--------> OFFERED ----------------> (taken)
@@ -97,8 +97,9 @@ struct handover_answer {
 
 /* What the owner of the tickets does, and the owner of the receivers. */
 struct handover_events {
-	/* Writes the pairs of the CONNECTION message into buf, consumes the head from the socket unless
-	 * it is a question, and returns the length; 0: the client has left, and the ticket with it. */
+	/* Writes the pairs of the CONNECTION message into buf, consumes the head from the socket
+	 * unless it is a question, and returns the length; 0: the client has left, and the ticket
+	 * with it. */
 	size_t (*write)(struct ticket *, char *buf, size_t size);
 
 	/* It waits, and may wait for long: watch whether the client leaves (handover_withdraw). */
@@ -116,11 +117,11 @@ struct handover_events {
 	/* Nobody takes it; the ticket is the owner's again. status 0: the refusal's own. */
 	void (*failed)(struct ticket *, enum refusal, int status);
 
-	/* This receiver did not read in time, or has no room for messages: find out whether it lives. */
+	/* This receiver did not read in time, or has no room for messages: does it live? */
 	void (*suspected)(struct receiver *);
 
-	/* This receiver has read an offer and not acknowledged it for ping_timeout: only its death can
-	 * free the client. */
+	/* This receiver has read an offer and not acknowledged it for ping_timeout: only its death
+	 * can free the client. */
 	void (*mute)(struct receiver *);
 };
 
@@ -174,8 +175,8 @@ void handover_serve(struct receiver *);
 void handover_shut(struct receiver *);
 
 /*
- * The receiver is dead and its receipts have been read (native_shut comes first): everything that it
- * was offered goes elsewhere.
+ * The receiver is dead and its receipts have been read (native_shut comes first): everything that
+ * it was offered goes elsewhere.
  */
 void handover_died(struct receiver *);
 

@@ -46,7 +46,7 @@ void ticket_fail(struct ticket *, enum refusal, int status);
 
 /* ---- waiting.c ---- */
 
-/* Puts an IDLE ticket into the queue, in front of another or of the sentinel; it may fail at once. */
+/* Puts an IDLE ticket into the queue, before another or the sentinel; it may fail at once. */
 void waiting_put(struct ticket *, struct ticket *before);
 void waiting_handle_watch_timer(struct loop_timer *); /* of handover's watch_lane */
 void waiting_handle_timer(struct loop_timer *);       /* of the pool's waiting_lane */

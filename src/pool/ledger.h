@@ -37,7 +37,7 @@ struct ledger;
 struct ledger *ledger_create(size_t max);
 void ledger_destroy(struct ledger *); /* NULL is fine */
 
-/* A fresh record with a new id, everything else zero; NULL when all are in use. */
+/* A fresh record with a new id and nobody's seat, else zero; NULL when all are in use. */
 struct record *ledger_open(struct ledger *);
 
 /* The open record of this id, or NULL: never a record that has since been used again. */

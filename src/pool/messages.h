@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory for the messages of offers: buffers of HANDOFF_MAX_BYTES, made once. A connection holds one
- * from the moment its head is consumed until a child has taken it, so nothing is allocated for a
- * stranger. Pages that no message ever reached do not exist.
+ * Memory for the messages of offers: buffers of HANDOFF_MAX_BYTES, made once. A connection holds
+ * one from the moment its head is consumed until a child has taken it, so nothing is allocated for
+ * a stranger. Pages that no message ever reached do not exist.
  */
 #ifndef BATON_MESSAGES_H
 #define BATON_MESSAGES_H

@@ -42,8 +42,8 @@ enum pool_choice {
 };
 
 /*
- * Least connections: of the open seats with room the one with the fewest unacknowledged offers, then
- * the fewest connections, then the lowest index.
+ * Least connections: of the open seats with room the one with the fewest unacknowledged offers,
+ * then the fewest connections, then the lowest index.
  */
 enum pool_choice pool_pick_least(struct seat *const *seats, size_t count, struct seat **seat_r);
 
