@@ -6,7 +6,7 @@
  */
 #include "admit/grammar.h"
 
-#include <arpa/inet.h>
+#include "address.h"
 
 enum { /* bytes that several grammars treat alike */
        VISIBLE = GRAMMAR_VISIBLE | GRAMMAR_VALUE,
@@ -166,17 +166,6 @@ bool grammar_is_extension(struct slice element)
 	return true;
 }
 
-static bool is_address(int family, struct slice text)
-{
-	char buf[INET6_ADDRSTRLEN], address[sizeof(struct in6_addr)];
-	if (text.len >= sizeof buf) {
-		return false;
-	}
-	memcpy(buf, text.at, text.len);
-	buf[text.len] = '\0';
-	return inet_pton(family, buf, address) == 1;
-}
-
 static bool is_host_name(struct slice name)
 {
 	if (name.len == 0 || !is_encoded_text(name, GRAMMAR_NAME)) {
@@ -191,7 +180,16 @@ static bool is_host_name(struct slice name)
 		}
 	}
 	/* By the letter "1.2.3.400" is a name; no client that means well sends it. */
-	return !dotted || is_address(AF_INET, name);
+	struct address ignored;
+	return !dotted || address_parse_ip(name.at, name.len, &ignored);
+}
+
+static bool is_ipv6_literal(struct slice name)
+{
+	struct slice text = {name.at + 1, name.len - 2};
+	struct address ignored;
+	return memchr(text.at, ':', text.len) != NULL &&
+	       address_parse_ip(text.at, text.len, &ignored);
 }
 
 static bool is_port(struct slice port)
@@ -221,8 +219,7 @@ bool grammar_split_host(struct slice host, struct slice *name_r, struct slice *p
 			return false;
 		}
 	}
-	if (bracketed ? !is_address(AF_INET6, (struct slice){name.at + 1, name.len - 2})
-		      : !is_host_name(name)) {
+	if (bracketed ? !is_ipv6_literal(name) : !is_host_name(name)) {
 		return false;
 	}
 	*name_r = name;

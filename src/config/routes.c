@@ -4,13 +4,13 @@
  * which routes are tried. Conditions are conditions.c's; requests are matched by route/route.c.
  * Called by build.c.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "admit/grammar.h"
 #include "admit/origin.h"
 #include "config/build.h"
 #include "config/conditions.h"
@@ -39,29 +39,11 @@ static unsigned line_of(const struct work *work, const char *key)
 
 static bool is_host(const char *host)
 {
-	if (strncmp(host, "*.", 2) == 0) {
-		host += 2;
-		if (host[0] == '[') {
-			return false;
-		}
-	}
-	size_t len = strlen(host);
-	if (host[0] == '[' && host[len - 1] == ']') {
-		char literal[INET6_ADDRSTRLEN];
-		struct in6_addr ignored;
-		if (len - 2 >= sizeof(literal)) {
-			return false;
-		}
-		memcpy(literal, host + 1, len - 2);
-		literal[len - 2] = '\0';
-		return inet_pton(AF_INET6, literal, &ignored) == 1;
-	}
-	for (size_t i = 0; i < len; i++) {
-		if (!isalnum((unsigned char)host[i]) && strchr("-._", host[i]) == NULL) {
-			return false;
-		}
-	}
-	return len > 0;
+	struct slice name, port;
+	const bool is_wildcard = strncmp(host, "*.", 2) == 0;
+	host += is_wildcard ? 2 : 0;
+	return strpbrk(host, "!$%&'()*+,;=~") == NULL && !(is_wildcard && host[0] == '[') &&
+	       grammar_split_host(slice_of(host), &name, &port) && port.at == NULL;
 }
 
 static bool check_path(struct work *work, const char *path)
