@@ -277,26 +277,51 @@ void talk_receive(struct child *child)
 	}
 }
 
+/* What the dead said counts; where it was wrong there is nobody left to punish. */
+static void hear_last(struct child *child, const struct handoff_message *message)
+{
+	struct receiver *receiver = &child->receiver;
+	struct handover_answer answer;
+	uint64_t status;
+	if (!is_of_its_kind(child, message) || !payload_is_valid(message)) {
+		return;
+	}
+	switch (message->type) {
+	case HANDOFF_TAKEN:
+		handover_taken(receiver, message->id);
+		break;
+	case HANDOFF_REFUSED:
+		if (read_status(message, &status)) {
+			handover_refused(receiver, message->id, (int)status);
+		}
+		break;
+	case HANDOFF_CLOSED:
+		if (is_closed_length(message)) {
+			bury_reported(child, message);
+		}
+		break;
+	case HANDOFF_ALLOW:
+	case HANDOFF_DENY:
+		/* Whoever was killed for what it said is not believed who may come in. */
+		if (child->state != CHILD_KILLED && answer_read(message, &answer) == NULL) {
+			handover_answered(receiver, message->id, &answer);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
 void talk_read_last(struct child *child)
 {
 	struct handoff_message message;
-	uint64_t status;
 	for (int i = 0; i < MAX_LAST_MESSAGES; i++) {
 		enum handoff_result result = native_receive(&child->receiver.link, &message);
 		if (result == HANDOFF_GONE || (result == HANDOFF_AGAIN && errno != EINTR)) {
 			return;
 		}
-		if (result == HANDOFF_OK && !is_of_its_kind(child, &message)) {
-			continue;
-		}
-		if (result == HANDOFF_OK && message.type == HANDOFF_TAKEN) {
-			handover_taken(&child->receiver, message.id);
-		} else if (result == HANDOFF_OK && message.type == HANDOFF_CLOSED &&
-			   is_closed_length(&message)) {
-			bury_reported(child, &message);
-		} else if (result == HANDOFF_OK && message.type == HANDOFF_REFUSED &&
-			   payload_is_valid(&message) && read_status(&message, &status)) {
-			handover_refused(&child->receiver, message.id, (int)status);
+		if (result == HANDOFF_OK) {
+			hear_last(child, &message);
 		}
 	}
 }

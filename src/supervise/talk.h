@@ -9,8 +9,8 @@ struct child;
  * (docs/protocol.md) is condemned. */
 void talk_receive(struct child *);
 
-/* Reads what a dead child left behind: receipts and reports count, nothing else does. Answers do
- * not: what is unanswered is asked again, of a child that lives. */
+/* Reads what a dead child left behind: receipts and reports count, and answers, unless it was
+ * killed: then another child is asked. Nothing else does. */
 void talk_read_last(struct child *);
 
 #endif

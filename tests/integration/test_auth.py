@@ -16,7 +16,7 @@ import pytest
 
 import raw
 import wsclient
-from gateway import REPOSITORY, Gateway, run_baton
+from gateway import REPOSITORY, Gateway, process_info, run_baton
 from probes import (Client, Stopped, answers, children, opened, pids, status, wait_connections,
                     wait_ready, wait_until)
 
@@ -253,6 +253,18 @@ def test_kept_question_of_a_killed_child_is_put_to_another(serve):
     client.websocket().echo("let in by the other one")
 
 
+def test_answers_that_a_child_gave_before_it_exited_count(serve):
+    gateway = serve(config(LONG, auth_children=1))
+    kept = [keep(gateway, f"keep&number={number}") for number in range(8)]
+    child = pids(gateway, "who")[0]
+    last = Client(gateway, "/fault?release&exit")
+    wait_until(lambda: process_info(child)[2] == "Z", "the auth child's exit")
+    os.kill(gateway.pid, signal.SIGCONT)
+    assert answers([*kept, last], 10) == [101] * 9
+    gateway.wait_event("child-exit", pool="who", status=0)
+    assert status(gateway)["connections"]["dealt_again"] == 0
+
+
 def test_question_that_kills_child_after_child_is_answered_with_503(serve):
     gateway = serve(config(auth_children=3))
     response = refused(gateway, Client(gateway, "/fault?die"), "auth-down")
@@ -304,6 +316,15 @@ def test_nonsense_costs_that_child_its_life_and_the_client_nothing(shared, name,
     broken = shared.wait_event("child-broken", since=mark)
     assert word in broken["reason"] and broken["pool"] == "who", broken
     shared.wait_event("child-exit", since=mark, pid=broken["pid"])
+    wait_ready(shared, 2, "who")
+
+
+def test_answer_behind_nonsense_does_not_count(shared):
+    """The first child says nonsense and then who it is; the other one, which is asked next, nobody."""
+    wait_ready(shared, 2, "who")
+    ask(shared, "")
+    query = f"{once(shared, 'foreign-key')}-and-user&user=mallory"
+    assert "REMOTE_USER" not in ask(shared, query)
     wait_ready(shared, 2, "who")
 
 

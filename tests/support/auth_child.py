@@ -6,6 +6,7 @@
     size=BYTES            ALLOW with so many bytes of pairs
     deny=STATUS           DENY; with reason=TEXT and challenge=TEXT, percent-encoded
     keep                  no answer, until a question says release: then ALLOW for all that are kept
+    exit                  stops the gateway, so that it finds the answers and the exit at once
     die                   exits
     NAME of NONSENSE      what no auth child may say
     (nothing of these)    ALLOW with no pairs
@@ -80,9 +81,13 @@ class Child(protocol.Child):
         elif "die" in query:
             os._exit(1)
         else:
+            if "exit" in query:
+                os.kill(os.getppid(), signal.SIGSTOP)
             for kept in self.kept if "release" in query else []:
                 self.send(ALLOW, kept)
             self.send(ALLOW, ident)
+            if "exit" in query:
+                os._exit(0)
 
 
 if __name__ == "__main__":
