@@ -30,8 +30,9 @@ static void handle_ready(struct child *child, const struct handoff_message *mess
 	const struct config_pool *config = child->receiver.pool->config;
 	uint64_t capacity;
 	if (!handoff_pairs_number(message->payload, message->payload_bytes, "CAPACITY",
-				  config->capacity, &capacity)) {
-		child_condemn(child, "READY with a CAPACITY that is no number");
+				  config->capacity, &capacity) ||
+	    capacity == 0) {
+		child_condemn(child, "READY with a CAPACITY that is no number, or 0");
 	} else if (child->state == CHILD_STARTING) {
 		child_become_ready(child, capacity < config->capacity ? (unsigned)capacity
 								      : config->capacity);

@@ -33,7 +33,7 @@ PACKETS = [
     ("length-too-large", "malformed"), ("length-too-small", "malformed"),
     ("reserved", "malformed"), ("253-descriptors", "malformed"),
     ("descriptor-with-taken", "malformed"), ("shutdown", "shut"), ("ready-twice", "READY"),
-    ("ready-no-number", "CAPACITY"), ("pong-without-ping", "PONG"),
+    ("ready-no-number", "CAPACITY"), ("ready-no-room", "CAPACITY"), ("pong-without-ping", "PONG"),
     ("refused-after-taken", "REFUSED"), ("refused-200", "STATUS"), ("closed-empty", "CLOSED"),
     ("closed-twice", "CLOSED"), ("taken-of-id-0", "TAKEN"), ("no-pairs", "pairs"),
     ("allow", "kind"), ("deny", "kind"),

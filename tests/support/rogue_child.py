@@ -41,6 +41,7 @@ ROGUES = {
     "shutdown": lambda c, i: c.shutdown(socket.SHUT_RDWR),
     "ready-twice": lambda c, i: c.send(packet(READY)),
     "ready-no-number": lambda c, i: c.send(packet(READY, payload=write_pairs(CAPACITY="many"))),
+    "ready-no-room": lambda c, i: c.send(packet(READY, payload=write_pairs(CAPACITY=0))),
     "pong-without-ping": lambda c, i: [c.send(packet(PONG)) for _ in range(2)],
     "refused-after-taken": lambda c, i: c.send(packet(REFUSED, i)),
     "refused-200": lambda c, i: c.send(packet(REFUSED, i, write_pairs(STATUS=200))),
