@@ -80,7 +80,9 @@ void refuse_denied(struct conn *conn, const struct handover_answer *answer)
 {
 	char bytes[REPLY_MAX_BYTES];
 	const struct reply_context context = refuse_context(conn);
-	const char *reason = answer->reason != NULL ? answer->reason : refusal_text(REFUSAL_AUTH);
+	char reason[HANDOFF_MAX_REASON_BYTES + 1];
+	reply_clean_reason(answer->reason != NULL ? answer->reason : refusal_text(REFUSAL_AUTH),
+			   reason);
 	note(conn, REFUSAL_AUTH, answer->status, reason);
 	if (!answer_by_close(conn, answer->status, reason)) {
 		refuse_answer(conn, bytes,

@@ -7,7 +7,6 @@
 #include "admit/reply.h"
 
 #include "handoff/handoff.h"
-#include "slice.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -112,24 +111,49 @@ size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs
 	return write_reply(used, phrase_of(used), NULL, retry_secs, body, context, buf);
 }
 
-/* Cut between characters of UTF-8, and without what a terminal might obey. Returns the length. */
-static size_t write_reason(const char *reason, char to[HANDOFF_MAX_REASON_BYTES])
+/* The length of the character that begins here (RFC 3629, 4); 0: it is none. Stops at a NUL. */
+static size_t character_length(const unsigned char *at)
 {
-	size_t len = slice_fit(reason, HANDOFF_MAX_REASON_BYTES);
-	for (size_t i = 0; i < len; i++) {
-		unsigned char byte = (unsigned char)reason[i];
-		to[i] = byte < ' ' || byte == 0x7f ? '?' : reason[i];
+	const unsigned lead = at[0];
+	const size_t len = lead < 0x80                   ? 1
+			   : lead >= 0xc2 && lead < 0xe0 ? 2
+			   : lead >= 0xe0 && lead < 0xf0 ? 3
+			   : lead >= 0xf0 && lead < 0xf5 ? 4
+							 : 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((at[i] & 0xc0) != 0x80) {
+			return 0;
+		}
 	}
-	return len;
+	const bool is_overlong = (lead == 0xe0 && at[1] < 0xa0) || (lead == 0xf0 && at[1] < 0x90);
+	const bool is_beyond = (lead == 0xed && at[1] >= 0xa0) || (lead == 0xf4 && at[1] >= 0x90);
+	return is_overlong || is_beyond ? 0 : len;
+}
+
+void reply_clean_reason(const char *reason, char text_r[HANDOFF_MAX_REASON_BYTES + 1])
+{
+	size_t used = 0;
+	while (*reason != '\0') {
+		size_t len = character_length((const unsigned char *)reason);
+		bool is_good = len > 1 || (len == 1 && *reason >= ' ' && *reason != 0x7f);
+		len = len > 0 ? len : 1;
+		if (used + len > HANDOFF_MAX_REASON_BYTES) {
+			break;
+		}
+		memcpy(text_r + used, is_good ? reason : "?", is_good ? len : 1);
+		used += is_good ? len : 1;
+		reason += len;
+	}
+	text_r[used] = '\0';
 }
 
 size_t reply_write_denial(int status, const char *reason, const char *challenge,
 			  const struct reply_context *context, char buf[REPLY_MAX_BYTES])
 {
 	assert(is_error(status));
-	char text[HANDOFF_MAX_REASON_BYTES], body[REPLY_MAX_BYTES / 2];
-	size_t len = write_reason(reason, text);
-	snprintf(body, sizeof body, "%d %.*s\n", status, (int)len, text);
+	char body[REPLY_MAX_BYTES / 2];
+	int length = snprintf(body, sizeof body, "%d %s\n", status, reason);
+	assert(length > 0 && (size_t)length < sizeof body);
 	return write_reply(status, phrase_of(status), status == 401 ? challenge : NULL, 0, body,
 			   context, buf);
 }

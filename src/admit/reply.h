@@ -7,6 +7,7 @@
 #define BATON_REPLY_H
 
 #include "admit/refusal.h"
+#include "handoff/handoff.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,8 +31,14 @@ size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs,
 			   const struct reply_context *, char buf[REPLY_MAX_BYTES]);
 
 /*
- * The same for a client that an auth child has denied: the body is the reason, at most
- * HANDOFF_MAX_REASON_BYTES of it and control characters as '?'; with 401 goes "WWW-Authenticate:
+ * What an auth child gave as its reason, fit to be sent and logged: at most
+ * HANDOFF_MAX_REASON_BYTES, whole characters of UTF-8 (a Close frame's must be, RFC 6455, 5.5.1), and
+ * '?' for what is none or what a terminal might obey.
+ */
+void reply_clean_reason(const char *reason, char text_r[HANDOFF_MAX_REASON_BYTES + 1]);
+
+/*
+ * The same for a client that an auth child has denied: the body is the reason, a clean one; with 401 goes "WWW-Authenticate:
  * challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or NULL.
  * status: 400..599.
  */

@@ -162,7 +162,9 @@ static void test_reply_does_not_believe_a_child_s_status_that_is_no_error(void *
 static const char *denial_reply(int status, const char *reason, const char *challenge)
 {
 	static char text[REPLY_MAX_BYTES + 1];
-	size_t len = reply_write_denial(status, reason, challenge, &to_get, text);
+	char clean[HANDOFF_MAX_REASON_BYTES + 1];
+	reply_clean_reason(reason, clean);
+	size_t len = reply_write_denial(status, clean, challenge, &to_get, text);
 	assert_true(len > 0 && len < sizeof text);
 	text[len] = '\0';
 	return text;
@@ -202,6 +204,31 @@ static void test_reply_uses_200_bytes_of_a_reason_and_no_control_character(void 
 	assert_contains(denial_reply(401, reason, challenge), challenge); /* all of it fits */
 }
 
+static void test_reason_is_whole_characters_of_utf8(void **state)
+{
+	(void)state;
+	static const char *const rows[][2] = {
+		{"", ""},
+		{"plain", "plain"},
+		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
+		{"no\xff\x01way", "no??way"},
+		{"\x80\xbf", "??"},                /* goes on nothing */
+		{"\xc3", "?"},                     /* is cut */
+		{"\xe2\x82", "??"},                /* too */
+		{"\xc0\xaf\xe0\x80\xaf", "?????"}, /* overlong */
+		{"\xed\xa0\x80", "???"},           /* surrogate */
+		{"\xf4\x90\x80\x80", "????"},      /* beyond U+10FFFF */
+		{"\xf5", "?"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char text[HANDOFF_MAX_REASON_BYTES + 1];
+		reply_clean_reason(rows[i][0], text);
+		if (strcmp(text, rows[i][1]) != 0) {
+			fail_msg("row %zu: %s", i, text);
+		}
+	}
+}
+
 static void assert_health(int draining, int no_body, const char *wanted)
 {
 	char text[REPLY_MAX_BYTES];
@@ -236,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_reply_does_not_believe_a_child_s_status_that_is_no_error),
 		cmocka_unit_test(test_reply_tells_why_an_auth_child_denied),
 		cmocka_unit_test(test_reply_uses_200_bytes_of_a_reason_and_no_control_character),
+		cmocka_unit_test(test_reason_is_whole_characters_of_utf8),
 		cmocka_unit_test(test_reply_to_a_health_check),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
