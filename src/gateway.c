@@ -157,7 +157,8 @@ static const struct supervisor_events supervisor_events = {
 	.stopped = handle_stopped,
 };
 
-/* Lines of several turns share a write: a busy gateway spends a fifth of a call a connection on it. */
+/* Lines of several turns share a write: a busy gateway spends a fifth of a call a connection on
+ * it. */
 static void handle_turn_end(void *data)
 {
 	struct gateway *gateway = data;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log: one key=value line an event, to one descriptor (stderr), buffered, written when its
- * owner says so, and never waited for. When the reader stops, lines beyond the buffer are dropped and
- * counted; the count is logged when there is room again. Its state is hidden.
+ * owner says so, and never waited for. When the reader stops, lines beyond the buffer are dropped
+ * and counted; the count is logged when there is room again. Its state is hidden.
  */
 #ifndef BATON_LOG_H
 #define BATON_LOG_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: options -> configuration -> gateway, or a question to a running one. Exit codes:
- * 0 fine, 1 runtime failure, 2 usage or configuration.
+ * The command line: options -> configuration -> gateway, or a question to a running one. Exit
+ * codes: 0 fine, 1 runtime failure, 2 usage or configuration.
  */
 #include "config/config.h"
 #include "control/commands.h"

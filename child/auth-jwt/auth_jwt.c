@@ -223,7 +223,8 @@ int main(int argc, char **argv)
 	}
 	struct baton *baton = baton_create(&app, &program);
 	if (baton == NULL) {
-		/* Not baton serve --child, which baton_explain would say: that needs no auth child. */
+		/* Not baton serve --child, which baton_explain would say: that needs no auth
+		 * child. */
 		fprintf(stderr, "baton-auth-jwt: %s\n",
 			errno == ENOTCONN
 				? "this is the command of a pool that a route names as auth, "

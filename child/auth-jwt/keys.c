@@ -76,7 +76,8 @@ static const char *judge_public(struct key *key)
 		return "has more than one PEM block: name a file for each key";
 	}
 	BIO *bio = BIO_new_mem_buf(key->text, key->len);
-	/* A pass phrase, the empty one: without, that of a private key is asked for at the terminal. */
+	/* A pass phrase, the empty one: without, that of a private key is asked for at the
+	 * terminal. */
 	EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, (char[]){""}) : NULL;
 	char curve[32] = "";
 	const char *why = NULL;

@@ -71,24 +71,24 @@ typedef void baton_fd_fn(int fd, int events, void *data);
 struct baton_app {
 	size_t size; /* sizeof(struct baton_app), so that it can grow: new members come at its end */
 
-	/* A client asks to come in. baton_get tells who and what. BATON_ACCEPT answers 101 without a
-	 * subprotocol; BATON_LATER leaves it to baton_accept or baton_answer, now or later (a client
-	 * that leaves meanwhile, or ends its side, gets close with 1006); a status refuses. NULL:
-	 * accept all. */
+	/* A client asks to come in. baton_get tells who and what. BATON_ACCEPT answers 101 without
+	 * a subprotocol; BATON_LATER leaves it to baton_accept or baton_answer, now or later (a
+	 * client that leaves meanwhile, or ends its side, gets close with 1006); a status refuses.
+	 * NULL: accept all. */
 	int (*open)(struct baton_conn *, void *app);
 
 	/* A whole message, at most message_limit of the pool (1009 beyond it). data lives for the
-	 * callback. Text is valid UTF-8, not NUL-terminated.
-	 * With BATON_PIECES: what has come of a message, as soon as it has; type has BATON_MORE until
-	 * the last piece, which may be empty. Nothing is gathered, so no message costs memory (but a
-	 * compressed one, which comes in one piece); message_limit holds for all its pieces together.
-	 * A piece of text may end inside of a character; a message whose text turns out invalid gets
-	 * no last piece but close (1007), as does one that its client breaks off (1006). */
+	 * callback. Text is valid UTF-8, not NUL-terminated. With BATON_PIECES: what has come of a
+	 * message, as soon as it has; type has BATON_MORE until the last piece, which may be empty.
+	 * Nothing is gathered, so no message costs memory (but a compressed one, which comes in one
+	 * piece); message_limit holds for all its pieces together. A piece of text may end inside
+	 * of a character; a message whose text turns out invalid gets no last piece but close
+	 * (1007), as does one that its client breaks off (1006). */
 	void (*message)(struct baton_conn *, int type, const void *data, size_t len, void *app);
 
 	/* The end, exactly once. code: RFC 6455, 7.4; 1006: no Close frame came (why "no pong": nor
-	 * anything else, for the pool's keepalive); an HTTP status where the connection was refused.
-	 * why: the peer's or our reason, UTF-8, never NULL. */
+	 * anything else, for the pool's keepalive); an HTTP status where the connection was
+	 * refused. why: the peer's or our reason, UTF-8, never NULL. */
 	void (*close)(struct baton_conn *, int code, const char *why, void *app);
 
 	/* What was queued has left; baton_queued is 0. */
@@ -115,13 +115,15 @@ struct baton *baton_create(const struct baton_app *app, void *data);
 /* A sentence on why baton_create failed, for the author's stderr. Static. */
 const char *baton_explain(void);
 
-/* Serves until drained, stopped, or (gateway gone) the last connection has closed. 0, or -1 with errno. */
+/* Serves until drained, stopped, or (gateway gone) the last connection has closed. 0, or -1 with
+ * errno. */
 int baton_run(struct baton *);
 
 /* Ends baton_run soon, without closing handshakes; allowed in every callback. */
 void baton_stop(struct baton *);
 
-/* Closes everything (close callbacks run with 1001) and frees. NULL is fine. Not from a callback. */
+/* Closes everything (close callbacks run with 1001) and frees. NULL is fine. Not from a
+ * callback. */
 void baton_destroy(struct baton *);
 
 /*
@@ -211,9 +213,10 @@ int baton_unsubscribe(struct baton_conn *, const char *topic);
 
 /*
  * Sends a whole message to all subscribers but except (NULL: to all). It is framed once and copied
- * once at most, however many wait for it. Nobody waits for a slow one: a subscriber whose queue would
- * exceed send_limit is closed (1008) or, with the pool's slow_client = "skip", misses the message.
- * Returns how many have taken it, or -1 with errno: EINVAL (type), ENOMEM (nobody has got it).
+ * once at most, however many wait for it. Nobody waits for a slow one: a subscriber whose queue
+ * would exceed send_limit is closed (1008) or, with the pool's slow_client = "skip", misses the
+ * message. Returns how many have taken it, or -1 with errno: EINVAL (type), ENOMEM (nobody has got
+ * it).
  */
 int baton_publish(struct baton *, const char *topic, struct baton_conn *except, int type,
 		  const void *data, size_t len);
@@ -223,7 +226,8 @@ int baton_publish(struct baton *, const char *topic, struct baton_conn *except, 
 struct baton_watch *baton_timer(struct baton *, unsigned first_ms, unsigned every_ms, baton_fn *,
 				void *data);
 
-/* Calls fn whenever fd is ready for events. fd stays the author's: cancel, then close it. NULL with errno. */
+/* Calls fn whenever fd is ready for events. fd stays the author's: cancel, then close it. NULL with
+ * errno. */
 struct baton_watch *baton_watch(struct baton *, int fd, int events, baton_fd_fn *, void *data);
 
 /* Ends a timer or a watch, also from its own callback. NULL is fine. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes in a queue: appended at the end, taken from the front. Made when needed, NULL when empty. */
+/* Bytes in a queue: appended at the end, taken from the front. Made when needed, NULL when
+ * empty. */
 #ifndef BATON_BUFFER_H
 #define BATON_BUFFER_H
 

@@ -171,7 +171,8 @@ static void handle_report_timer(struct loop_timer *timer)
 		true; /* the turn's end sends */
 }
 
-/* Reports of a few turns share a packet: they are in no hurry, and every packet wakes the gateway. */
+/* Reports of a few turns share a packet: they are in no hurry, and every packet wakes the
+ * gateway. */
 static void schedule_reports(struct baton *baton)
 {
 	struct channel *channel = &baton->channel;

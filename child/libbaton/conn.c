@@ -192,7 +192,8 @@ static void finish_flushing(struct baton_conn *conn)
 			start_wait(conn, &conn->baton->closing, CLOSING_MS);
 		}
 	} else if (conn->lingers) {
-		/* close() with unread data would send a reset, and that can overtake our last words. */
+		/* close() with unread data would send a reset, and that can overtake our last
+		 * words. */
 		shutdown(conn->fd, SHUT_WR);
 		conn->state = CONN_LINGERING;
 		start_wait(conn, &conn->baton->lingering, LINGERING_MS);

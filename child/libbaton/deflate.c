@@ -192,8 +192,8 @@ bool deflate_pack(struct deflate *shared, struct deflate_terms terms,
 	if (out == NULL) {
 		return false;
 	}
-	/* A result that fills most bytes has gained nothing. With takeover it goes out all the same:
-	 * the stream will refer to it, and forgetting all that was before would cost more. */
+	/* A result that fills most bytes has gained nothing. With takeover it goes out all the
+	 * same: the stream will refer to it, and forgetting all that was before would cost more. */
 	size_t most = terms.has_out_takeover ? SIZE_MAX : len + sizeof tail;
 	if (!flush_all(out, data, len, most, to)) {
 		if (terms.has_out_takeover) {
@@ -285,8 +285,8 @@ enum deflate_result deflate_unpack(struct deflate *shared, struct deflate_terms 
 		return DEFLATE_NO_MEMORY;
 	}
 	enum deflate_result result = inflate_all(in, packed, len, most, to, &ended);
-	/* Two things that a client should not send, but that have one meaning: no payload at all, and
-	 * a last block with BFINAL that no empty block follows. */
+	/* Two things that a client should not send, but that have one meaning: no payload at all,
+	 * and a last block with BFINAL that no empty block follows. */
 	if (result == DEFLATE_OK && len > 0 && !ended) {
 		result = inflate_all(in, tail, sizeof tail, most, to, &ended);
 		if (result == DEFLATE_OK && in->data_type != ON_A_BOUNDARY) {

@@ -22,7 +22,8 @@ int output_put(struct baton_conn *, const void *head, size_t head_len, const voi
 /* One frame, counted in bytes_out; the same results. */
 int output_frame(struct baton_conn *, enum session_opcode, const void *payload, size_t len);
 
-/* A whole frame that many get, counted likewise; what the kernel does not take waits by reference. */
+/* A whole frame that many get, counted likewise; what the kernel does not take waits by
+ * reference. */
 int output_share(struct baton_conn *, struct shared *frame);
 
 /* A Close frame; code 1005: an empty one. len: at most 123. */

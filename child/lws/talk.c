@@ -237,7 +237,8 @@ static bool receive_packet(bool *gone_r)
 		handle_malformed(NULL, fd);
 		return true;
 	case HANDOFF_GONE:
-		/* ECONNRESET comes before packets that are still there, the end of file behind them. */
+		/* ECONNRESET comes before packets that are still there, the end of file behind
+		 * them. */
 		*gone_r = errno != ECONNRESET;
 		return !*gone_r;
 	case HANDOFF_AGAIN:

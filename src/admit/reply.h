@@ -32,15 +32,15 @@ size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs,
 
 /*
  * What an auth child gave as its reason, fit to be sent and logged: at most
- * HANDOFF_MAX_REASON_BYTES, whole characters of UTF-8 (a Close frame's must be, RFC 6455, 5.5.1), and
- * '?' for what is none or what a terminal might obey.
+ * HANDOFF_MAX_REASON_BYTES, whole characters of UTF-8 (a Close frame's must be, RFC 6455, 5.5.1),
+ * and '?' for what is none or what a terminal might obey.
  */
 void reply_clean_reason(const char *reason, char text_r[HANDOFF_MAX_REASON_BYTES + 1]);
 
 /*
- * The same for a client that an auth child has denied: the body is the reason, a clean one; with 401 goes "WWW-Authenticate:
- * challenge", a valid field value of at most HANDOFF_MAX_CHALLENGE_BYTES, or NULL.
- * status: 400..599.
+ * The same for a client that an auth child has denied: the body is the reason, a clean one; with
+ * 401 goes "WWW-Authenticate: challenge", a valid field value of at most
+ * HANDOFF_MAX_CHALLENGE_BYTES, or NULL. status: 400..599.
  */
 size_t reply_write_denial(int status, const char *reason, const char *challenge,
 			  const struct reply_context *, char buf[REPLY_MAX_BYTES]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `baton status`, `connections` and `stop`: the gateway's JSON made readable. See commands.h. Called
- * by main.c in a process of its own.
+ * `baton status`, `connections` and `stop`: the gateway's JSON made readable. See commands.h.
+ * Called by main.c in a process of its own.
  */
 #include "control/commands.h"
 

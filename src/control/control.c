@@ -49,7 +49,8 @@ static void accept_again(struct control *control)
 	}
 }
 
-/* No descriptor for a client who stands there: he stays readable, and would be asked in every turn. */
+/* No descriptor for a client who stands there: he stays readable, and would be asked in every
+ * turn. */
 static void pause_accepting(struct control *control)
 {
 	control->is_full = loop_io_change(control->loop, &control->io, 0) == 0;

@@ -22,7 +22,8 @@ enum {
 
 struct control;
 
-/* An answer: text (malloc'ed, the control's from then on), then what more writes until it gives 0. */
+/* An answer: text (malloc'ed, the control's from then on), then what more writes until it gives
+ * 0. */
 struct control_reply {
 	char *text;
 	size_t len;
@@ -33,15 +34,15 @@ struct control_reply {
 typedef bool control_fn(void *data, const char *command, struct control_reply *reply);
 
 /*
- * Listens at path (mode 0600; its directory is made when it is missing). Only root and the user that
- * runs the gateway are listened to. NULL with errno and logged.
+ * Listens at path (mode 0600; its directory is made when it is missing). Only root and the user
+ * that runs the gateway are listened to. NULL with errno and logged.
  */
 struct control *control_create(struct loop *, const char *path, control_fn *, void *data);
 void control_destroy(struct control *); /* removes the file; NULL is fine */
 
 /*
- * The other half, for the command line: sends command to the gateway at path and gives every piece of
- * the answer to print. 0, or -1 with a sentence on stderr.
+ * The other half, for the command line: sends command to the gateway at path and gives every piece
+ * of the answer to print. 0, or -1 with a sentence on stderr.
  */
 int control_ask(const char *path, const char *command,
 		void (*print)(void *data, const char *bytes, size_t len), void *data);

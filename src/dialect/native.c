@@ -30,7 +30,8 @@ int native_open(struct native_link *link)
 	}
 	const int bytes = CHANNEL_BUFFER_BYTES;
 	for (int i = 0; i < 2; i++) {
-		/* Without the privilege the system's limit applies: fewer receipts fit, nothing breaks. */
+		/* Without the privilege the system's limit applies: fewer receipts fit, nothing
+		 * breaks. */
 		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0) {
 			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 		}

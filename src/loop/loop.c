@@ -136,7 +136,8 @@ void loop_io_remove(struct loop *loop, struct loop_io *io)
 	}
 	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
 	io->fd = -1;
-	/* What the kernel told of it in this batch must not reach an object that may be freed now. */
+	/* What the kernel told of it in this batch must not reach an object that may be freed
+	 * now. */
 	for (int i = loop->next; i < loop->count; i++) {
 		if (loop->events[i].data.ptr == io) {
 			loop->events[i].data.ptr = NULL;

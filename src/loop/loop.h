@@ -106,7 +106,8 @@ void loop_io_remove(struct loop *, struct loop_io *);
 void loop_lane_init(struct loop_lane *, struct loop *, loop_timer_fn *);
 void loop_lane_finish(struct loop_lane *);
 
-/* (Re)starts a timer; it fires once, wait_ms after loop_now_ms. A timer is zeroed before first use. */
+/* (Re)starts a timer; it fires once, wait_ms after loop_now_ms. A timer is zeroed before first
+ * use. */
 void loop_timer_start(struct loop_lane *, struct loop_timer *, unsigned wait_ms);
 void loop_timer_stop(struct loop_timer *); /* safe when it does not run */
 int loop_timer_is_running(const struct loop_timer *);

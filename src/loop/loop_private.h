@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What loop.c (descriptors, turns, signals) and timers.c (lanes) share; nobody else includes this. */
+/* What loop.c (descriptors, turns, signals) and timers.c (lanes) share; nobody else includes
+ * this. */
 #ifndef BATON_LOOP_PRIVATE_H
 #define BATON_LOOP_PRIVATE_H
 

@@ -2,8 +2,8 @@
 /*
  * Reads what an auth child answers: see answer.h. What it grants goes to another program as if the
  * gateway had said it, so only keys that cannot be mistaken for the gateway's own may pass; its
- * challenge goes into a response's head, so nothing may pass that ends a line. Does not know who was
- * asked what: that is handover.c's. Called by talk.c.
+ * challenge goes into a response's head, so nothing may pass that ends a line. Does not know who
+ * was asked what: that is handover.c's. Called by talk.c.
  */
 #include "supervise/answer.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What an auth child answers, read and checked: ALLOW and DENY (docs/protocol.md, section 4). Pure. */
+/* What an auth child answers, read and checked: ALLOW and DENY (docs/protocol.md, section 4).
+ * Pure. */
 #ifndef BATON_ANSWER_H
 #define BATON_ANSWER_H
 

@@ -33,8 +33,8 @@ static void ping(struct child *child)
 
 void heartbeat_suspect(struct child *child)
 {
-	/* A child that answers, and to whom an offer cannot be sent all the same (ETOOMANYREFS), is not
-	 * asked again and again in a circle. */
+	/* A child that answers, and to whom an offer cannot be sent all the same (ETOOMANYREFS), is
+	 * not asked again and again in a circle. */
 	if (child->state == CHILD_READY && now_ms(child) - child->pong_ms < SUSPECT_PING_MS) {
 		loop_timer_start(&child->supervisor->lane, &child->timer, SUSPECT_PING_MS);
 	} else {

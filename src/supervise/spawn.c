@@ -70,7 +70,8 @@ struct spawner *spawner_create(struct loop *loop, spawn_fn *fn, void *data)
 	return spawner;
 }
 
-/* ---- in the child, between fork and exec: async-signal-safe calls, but for the user database ---- */
+/* ---- in the child, between fork and exec: async-signal-safe calls, but for the user database
+ * ---- */
 
 static void die_reporting_to(int fd, const char *stage)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a gateway may say to a child of libbaton: channel.c and what stands behind it, while clients
- * come, talk and go, the channel is full or lost, and time passes. Every connection that the app was
- * asked about is closed once, no callback runs inside a call, the child never spins, and nothing
- * stays behind (fake_stop looks). Input: one byte of options, then steps, see `steps`.
+ * come, talk and go, the channel is full or lost, and time passes. Every connection that the app
+ * was asked about is closed once, no callback runs inside a call, the child never spins, and
+ * nothing stays behind (fake_stop looks). Input: one byte of options, then steps, see `steps`.
  */
 #include "fake_gateway.c" /* its clock must not get into the other targets */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * forwarded.c: whatever a client sends, what the trusted proxy writes behind it names the client, in
- * the same line or in the next; and a stranger's word counts for nothing.
- * Input: a byte that chooses the header, then its value, or further fields after a line end.
+ * forwarded.c: whatever a client sends, what the trusted proxy writes behind it names the client,
+ * in the same line or in the next; and a stranger's word counts for nothing. Input: a byte that
+ * chooses the header, then its value, or further fields after a line end.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -76,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		assert(address_same(&found.client, &stranger));
 		assert(found.scheme == FORWARDED_UNKNOWN);
 	}
-	/* The value may hold line ends, and fields of its own behind them: then the glue is theirs. */
+	/* The value may hold line ends, and fields of its own behind them: then the glue is
+	 * theirs. */
 	bool one_line = memchr(sent.at, '\n', sent.len) == NULL;
 	if ((one_line || glue[0] == '\r') && find(sent, glue, header, &proxy, &found)) {
 		bool is_list = header != FORWARDED_X_REAL_IP;

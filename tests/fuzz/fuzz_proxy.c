@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy.c: any bytes. The verdict on a prefix is final or NEED_MORE, nothing behind the end is read,
- * limits hold, and what was read, written as version 1, is read again as the same.
- * Input: the bytes of a proxy.
+ * proxy.c: any bytes. The verdict on a prefix is final or NEED_MORE, nothing behind the end is
+ * read, limits hold, and what was read, written as version 1, is read again as the same. Input: the
+ * bytes of a proxy.
  */
 #include <assert.h>
 #include <stdint.h>

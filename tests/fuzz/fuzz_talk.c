@@ -2,9 +2,9 @@
 /*
  * What children may say to the gateway: supervisor.c, child.c, talk.c, handover.c, takeback.c and
  * native.c over real channels, with processes that do not exist and clients that are only sockets;
- * with an auth pool where the options say so. Whatever a child sends or omits, each client ends exactly once, the counts agree after every
- * step, the child is served or killed, and nothing stays behind. Input: one
- * byte of options, then steps, see `steps`.
+ * with an auth pool where the options say so. Whatever a child sends or omits, each client ends
+ * exactly once, the counts agree after every step, the child is served or killed, and nothing stays
+ * behind. Input: one byte of options, then steps, see `steps`.
  */
 #include <assert.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small leaves: a client's address and its text; Unix-domain socket addresses, and which file may be
- * removed to make way for a bind.
+ * Small leaves: a client's address and its text; Unix-domain socket addresses, and which file may
+ * be removed to make way for a bind.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -23,8 +23,8 @@ static void test_deflate_reads_the_examples_of_the_rfc(void **state)
 		{BYTES("\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"),
 		 "Hello"},           /* 7.2.3.5 */
 		{BYTES("\x00"), ""}, /* 7.2.3.6 */
-		/* Not the RFC's, but of one meaning: no payload, BFINAL without the last 0x00, BFINAL
-		 * twice, and a match that reaches back beyond it. */
+		/* Not the RFC's, but of one meaning: no payload, BFINAL without the last 0x00,
+		 * BFINAL twice, and a match that reaches back beyond it. */
 		{BYTES(""), ""},
 		{BYTES("\xf3\x48\xcd\xc9\xc9\x07\x00"), "Hello"},
 		{BYTES("\xf3\x48\xcd\xc9\xc9\x07\x00\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of admit/forwarded.c. The trusted ones are 10.0.0.0/8, 2001:db8:f::/48 and the Unix socket; a
- * row names the peer, the header fields as they arrive, and who the client is then.
+ * Tests of admit/forwarded.c. The trusted ones are 10.0.0.0/8, 2001:db8:f::/48 and the Unix socket;
+ * a row names the peer, the header fields as they arrive, and who the client is then.
  */
 #include <setjmp.h>
 #include <stdarg.h>

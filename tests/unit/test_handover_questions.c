@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hand-over to an auth pool: tickets there are questions, without a socket, and end in an answer.
- * What they share with offers (choice, queue) is tested in test_handover.c and test_handover_queue.c.
+ * The hand-over to an auth pool: tickets there are questions, without a socket, and end in an
+ * answer. What they share with offers (choice, queue) is tested in test_handover.c and
+ * test_handover_queue.c.
  */
 #include "handover_rig.h"
 

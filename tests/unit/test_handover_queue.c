@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hand-over, the queue: who waits, for whom, how long, and that nobody waits when somebody could
- * take him. Offers: test_handover.c.
+ * The hand-over, the queue: who waits, for whom, how long, and that nobody waits when somebody
+ * could take him. Offers: test_handover.c.
  */
 #include "handover_rig.h"
 

@@ -223,7 +223,8 @@ static void log_until_dropped(void)
 	}
 }
 
-/* Reads until nothing is left. Returns how many flood lines came; told_r: dropped, as it was told. */
+/* Reads until nothing is left. Returns how many flood lines came; told_r: dropped, as it was
+ * told. */
 static unsigned long long read_flood(int fd, unsigned long long *told_r)
 {
 	static const char told[] = " event=log-dropped lines=";

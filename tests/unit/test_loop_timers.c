@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers of the event loop: the order in which they fire, and what a handler may do to others and to
- * itself. Real time, a few milliseconds of it; nothing depends on how many.
+ * Timers of the event loop: the order in which they fire, and what a handler may do to others and
+ * to itself. Real time, a few milliseconds of it; nothing depends on how many.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The native dialect: what a child gets to read, and taking back what it has not read, which must
- * be exact: each message goes to one side, whoever races. The child is this test, or a thread of it.
+ * be exact: each message goes to one side, whoever races. The child is this test, or a thread of
+ * it.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of admit/proxy.c, in the manner of test_head.c: every row runs at every length, each time in
- * memory of exactly that size. A valid row says PROXY_NEED_MORE until its last byte; an invalid one
- * until the byte that decides, and PROXY_BAD ever after.
+ * Tests of admit/proxy.c, in the manner of test_head.c: every row runs at every length, each time
+ * in memory of exactly that size. A valid row says PROXY_NEED_MORE until its last byte; an invalid
+ * one until the byte that decides, and PROXY_BAD ever after.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -64,7 +64,8 @@ static int bind_source(int fd)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + next_source),
 	};
 	next_source = (next_source + 1) % options->sources;
-	/* The port is chosen at connect(), where only the four of addresses and ports must be unique. */
+	/* The port is chosen at connect(), where only the four of addresses and ports must be
+	 * unique. */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0) {
 		return -1;
 	}
