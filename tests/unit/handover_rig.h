@@ -282,6 +282,22 @@ static inline void rig_die(unsigned i)
 	native_close(&rig.children[i].link);
 }
 
+/* A client whose request kills one child after the other, question or connection. */
+static inline void rig_expect_an_end_after_three_deaths(void)
+{
+	struct rig_client client;
+	rig_submit(&client, 7);
+	for (unsigned death = 1; death <= 3; death++) {
+		assert_int_equal(client.failed, 0);
+		unsigned at = client.ticket.receiver->seat.index;
+		assert_int_equal(rig_read(at), 7);
+		rig_die(at);
+		rig_open(at);
+	}
+	assert_int_equal(client.failed, 1);
+	assert_int_equal(client.refusal, REFUSAL_CHILDREN_DIED);
+}
+
 static inline void rig_fill(unsigned i)
 {
 	while (native_ping(&rig.children[i].link) == HANDOFF_OK) {

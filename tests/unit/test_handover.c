@@ -326,17 +326,7 @@ static void test_handover_death_sends_all_that_is_unacknowledged_elsewhere(void 
 static void test_handover_gives_up_after_three_deaths(void **state)
 {
 	(void)state;
-	struct rig_client client;
-	rig_submit(&client, 7);
-	for (unsigned death = 1; death <= 3; death++) {
-		assert_int_equal(client.failed, 0);
-		unsigned at = client.ticket.receiver->seat.index;
-		assert_int_equal(rig_read(at), 7);
-		rig_die(at);
-		rig_open(at);
-	}
-	assert_int_equal(client.failed, 1);
-	assert_int_equal(client.refusal, REFUSAL_CHILDREN_DIED);
+	rig_expect_an_end_after_three_deaths();
 }
 
 static void test_handover_death_in_a_failed_or_stopping_pool_ends_in_a_refusal(void **state)

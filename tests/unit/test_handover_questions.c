@@ -216,17 +216,7 @@ static void test_questions_of_a_dead_child_are_put_to_another_read_or_not(void *
 static void test_question_that_kills_three_children_fails(void **state)
 {
 	(void)state;
-	struct rig_client client;
-	rig_submit(&client, 7);
-	for (unsigned death = 1; death <= 3; death++) {
-		assert_int_equal(client.failed, 0);
-		unsigned at = client.ticket.receiver->seat.index;
-		assert_int_equal(rig_read(at), 7);
-		rig_die(at);
-		rig_open(at);
-	}
-	assert_int_equal(client.failed, 1);
-	assert_int_equal(client.refusal, REFUSAL_CHILDREN_DIED);
+	rig_expect_an_end_after_three_deaths();
 }
 
 static void test_read_questions_of_a_child_that_drains_stay_its_own(void **state)
