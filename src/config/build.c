@@ -17,11 +17,6 @@
 #include "config/values.h"
 #include "config/words.h"
 
-static bool fail_memory(struct problem *problem)
-{
-	return problem_set(problem, 0, "out of memory");
-}
-
 static bool fail_range(struct check *target, const struct keys_entry *entry, const char *text,
 		       unsigned line)
 {
@@ -127,7 +122,7 @@ static bool apply_text(struct check *target, const struct keys_entry *entry, con
 	}
 	char **field = (char **)((char *)target->record + entry->offset);
 	*field = strdup(text);
-	return *field != NULL || fail_memory(target->problem);
+	return *field != NULL || problem_memory(target->problem);
 }
 
 static bool apply_words(struct check *target, const struct keys_entry *entry,
@@ -135,7 +130,7 @@ static bool apply_words(struct check *target, const struct keys_entry *entry,
 {
 	char ***field = (char ***)((char *)target->record + entry->offset);
 	*field = words_copy(value->words, value->count);
-	return *field != NULL || fail_memory(target->problem);
+	return *field != NULL || problem_memory(target->problem);
 }
 
 static bool apply(struct check *target, const struct keys_entry *entry,
@@ -242,7 +237,7 @@ struct config *build_config(struct source *source, struct problem *problem)
 {
 	struct config *config = create(source);
 	if (config == NULL) {
-		fail_memory(problem);
+		problem_memory(problem);
 		return NULL;
 	}
 	bool ok = true;

@@ -22,34 +22,23 @@
 
 enum { POOL_NAME_MAX = 64 };
 
-static bool fail_memory(struct problem *problem)
-{
-	return problem_set(problem, 0, "out of memory");
-}
-
-static unsigned line_of(const struct check *target, const char *key)
-{
-	unsigned line = source_get(target->section, key)->line;
-	return line > 0 ? line : target->section->line;
-}
-
 bool check_top(struct check *target, struct config *config)
 {
 	const char *why = NULL;
 	if (config->control == NULL) {
 		config->control = strdup(config_default_control());
-		return config->control != NULL || fail_memory(target->problem);
+		return config->control != NULL || problem_memory(target->problem);
 	}
 	return endpoint_is_path(config->control, &why) ||
-	       problem_set(target->problem, line_of(target, "control"), "control = \"%.80s\" %s",
-			   config->control, why);
+	       problem_set(target->problem, source_line(target->section, "control"),
+			   "control = \"%.80s\" %s", config->control, why);
 }
 
 bool check_limits(struct check *target, const struct config *config)
 {
 	return config->address_interval_us > 0 ||
 	       source_get(target->section, "address_burst")->words == NULL ||
-	       problem_set(target->problem, line_of(target, "address_burst"),
+	       problem_set(target->problem, source_line(target->section, "address_burst"),
 			   "%saddress_burst needs address_rate: how fast may one address connect?",
 			   target->label);
 }
@@ -79,14 +68,14 @@ static bool fail_range(struct check *target, const char *text, enum address_rang
 {
 	char first[ADDRESS_TEXT_BYTES];
 	if (result == ADDRESS_RANGE_BAD) {
-		return problem_set(target->problem, line_of(target, "trusted_proxies"),
+		return problem_set(target->problem, source_line(target->section, "trusted_proxies"),
 				   "%strusted_proxies has \"%.80s\": write an address as in "
 				   "\"192.0.2.1\" or \"::1\", a range as in \"10.0.0.0/8\", or "
 				   "\"unix\"",
 				   target->label, text);
 	}
 	address_write_ip(&meant->first, first);
-	return problem_set(target->problem, line_of(target, "trusted_proxies"),
+	return problem_set(target->problem, source_line(target->section, "trusted_proxies"),
 			   "%strusted_proxies has \"%.80s\", with bits beyond its prefix: write "
 			   "\"%s/%u\", or \"%.*s\" for that one address",
 			   target->label, text, first, meant->bits, (int)strcspn(text, "/"), text);
@@ -97,7 +86,7 @@ static bool check_trusted(struct check *target, struct forwarded_rule *rule)
 	const struct source_value *value = source_get(target->section, "trusted_proxies");
 	rule->trusted = calloc(value->count + 1, sizeof(*rule->trusted));
 	if (rule->trusted == NULL) {
-		return fail_memory(target->problem);
+		return problem_memory(target->problem);
 	}
 	for (size_t i = 0; i < value->count; i++) {
 		struct address_range *range = &rule->trusted[rule->trusted_count++];
@@ -144,18 +133,18 @@ bool check_listener(struct check *target, struct config *config)
 	const char *why = NULL;
 	listener->name = strdup(section->title);
 	if (listener->name == NULL) {
-		return fail_memory(target->problem);
+		return problem_memory(target->problem);
 	}
 	if (!endpoint_parse(section->title, &listener->address, &listener->address_len, &why)) {
 		return problem_set(target->problem, section->line, "listen \"%.80s\" %s",
 				   section->title, why);
 	}
 	if (source_get(section, "mode")->words != NULL && listener->address.ss_family != AF_UNIX) {
-		return problem_set(target->problem, line_of(target, "mode"),
+		return problem_set(target->problem, source_line(target->section, "mode"),
 				   "%smode is for Unix sockets; this is none", target->label);
 	}
 	if (listener->health != NULL && !values_is_url_path(listener->health)) {
-		return problem_set(target->problem, line_of(target, "health"),
+		return problem_set(target->problem, source_line(target->section, "health"),
 				   "%shealth = \"%.80s\" is not a path as in \"/healthz\"",
 				   target->label, listener->health);
 	}
@@ -179,14 +168,16 @@ static bool check_environment(struct check *target, char *const *environment)
 {
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		if (!values_is_assignment(environment[i])) {
-			return problem_set(target->problem, line_of(target, "environment"),
+			return problem_set(target->problem,
+					   source_line(target->section, "environment"),
 					   "%senvironment has \"%.80s\": it must be NAME=VALUE",
 					   target->label, environment[i]);
 		}
 		size_t len = strcspn(environment[i], "=") + 1;
 		for (size_t j = 0; j < i; j++) {
 			if (strncmp(environment[i], environment[j], len) == 0) {
-				return problem_set(target->problem, line_of(target, "environment"),
+				return problem_set(target->problem,
+						   source_line(target->section, "environment"),
 						   "%senvironment sets %.*s twice", target->label,
 						   (int)len - 1, environment[i]);
 			}
@@ -198,9 +189,9 @@ static bool check_environment(struct check *target, char *const *environment)
 static bool check_account(struct check *target, const char *key, const char *name, bool is_there)
 {
 	return name == NULL || is_there ||
-	       problem_set(target->problem, line_of(target, key), "%sthere is no %s \"%.80s\"%s%s",
-			   target->label, key, name, errno == 0 ? "" : ": ",
-			   errno == 0 ? "" : strerror(errno));
+	       problem_set(target->problem, source_line(target->section, key),
+			   "%sthere is no %s \"%.80s\"%s%s", target->label, key, name,
+			   errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
 }
 
 static bool check_accounts(struct check *target, const struct config_pool *pool)
@@ -246,7 +237,7 @@ bool check_pool(struct check *target)
 	const struct source_section *section = target->section;
 	pool->name = strdup(section->title);
 	if (pool->name == NULL) {
-		return fail_memory(target->problem);
+		return problem_memory(target->problem);
 	}
 	if (!is_pool_name(section->title)) {
 		return problem_set(
@@ -256,7 +247,7 @@ bool check_pool(struct check *target)
 			section->title, POOL_NAME_MAX);
 	}
 	if (pool->command[0] == NULL || pool->command[0][0] == '\0') {
-		return problem_set(target->problem, line_of(target, "command"),
+		return problem_set(target->problem, source_line(target->section, "command"),
 				   "%scommand is missing: which program are its children? As in "
 				   "command = {\"program\", \"argument\"}",
 				   target->label);

@@ -99,13 +99,13 @@ static struct config *build_from_child(const char *listener, char **words, struc
 	struct source source;
 	struct config *config = NULL;
 	if (!source_init(&source)) {
-		problem_set(problem, 0, "out of memory");
+		problem_memory(problem);
 		return NULL;
 	}
 	if (fill_from_child(&source, listener, words)) {
 		config = build_config(&source, problem);
 	} else {
-		problem_set(problem, 0, "out of memory");
+		problem_memory(problem);
 	}
 	source_finish(&source);
 	return config;
@@ -128,7 +128,7 @@ struct config *config_from_child(const char *address, unsigned port, const char 
 	char *listener = NULL;
 	if (asprintf(&listener, is_bare_ipv6 ? "[%s]:%u" : "%s:%u", address, port) < 0) {
 		words_free(words);
-		problem_set(&problem, 0, "out of memory");
+		problem_memory(&problem);
 		return NULL;
 	}
 	struct config *config = build_from_child(listener, words, &problem);

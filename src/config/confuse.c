@@ -102,7 +102,7 @@ static bool copy_values(cfg_t *cfg, struct source_section *section, size_t numbe
 	const struct keys_entry *entries = keys_of(section->kind, &count);
 	for (size_t i = 0; i < count; i++) {
 		if (!copy_value(cfg_getopt(cfg, entries[i].name), section, number)) {
-			return problem_set(reading->problem, 0, "out of memory");
+			return problem_memory(reading->problem);
 		}
 	}
 	return true;
@@ -144,7 +144,7 @@ static bool take_titled(cfg_t *cfg, enum keys_section kind, size_t number)
 	}
 	struct source_section *section = source_add(reading->source, kind, cfg_title(cfg), line);
 	return section != NULL ? copy_values(cfg, section, number)
-			       : problem_set(reading->problem, 0, "out of memory");
+			       : problem_memory(reading->problem);
 }
 
 /* A section has been closed. They come in the order of the file: they cannot nest. */
@@ -219,7 +219,7 @@ static bool parse_scanned(const struct scan *scan, struct problem *problem, stru
 {
 	char *text = NULL;
 	if (asprintf(&text, "%s\n" END_KEY " = true\n", scan->text) < 0) {
-		return problem_set(problem, 0, "out of memory");
+		return problem_memory(problem);
 	}
 	cfg_t *cfg = create_parser();
 	bool ok = cfg != NULL;
@@ -229,7 +229,7 @@ static bool parse_scanned(const struct scan *scan, struct problem *problem, stru
 		reading = NULL;
 		cfg_free(cfg);
 	} else {
-		problem_set(problem, 0, "out of memory");
+		problem_memory(problem);
 	}
 	free(text);
 	return ok;
@@ -244,7 +244,7 @@ bool source_read(const char *text, size_t len, struct problem *problem, struct s
 	struct source source;
 	bool ok = source_init(&source);
 	if (!ok) {
-		problem_set(problem, 0, "out of memory");
+		problem_memory(problem);
 	} else if (!parse_scanned(&scan, problem, &source)) {
 		source_finish(&source);
 		ok = false;

@@ -80,3 +80,8 @@ const char *problem_hint(const char *word, const char *const *names, size_t coun
 	}
 	return hint;
 }
+
+bool problem_memory(struct problem *problem)
+{
+	return problem_set(problem, 0, "out of memory");
+}

@@ -21,6 +21,9 @@ struct problem {
 bool problem_set(struct problem *, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The problem of every failed allocation. False, as problem_set. */
+bool problem_memory(struct problem *);
+
 /*
  * Fills hint with ` (did you mean "chat"?)` when one of the names is within two slips of word,
  * with "" otherwise. Returns hint.

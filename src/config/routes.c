@@ -26,17 +26,6 @@ struct work {
 	struct config_route *route;
 };
 
-static bool fail_memory(struct work *work)
-{
-	return problem_set(work->problem, 0, "out of memory");
-}
-
-static unsigned line_of(const struct work *work, const char *key)
-{
-	unsigned line = source_get(work->section, key)->line;
-	return line > 0 ? line : work->section->line;
-}
-
 static bool is_host(const char *host)
 {
 	struct slice name, port;
@@ -105,7 +94,7 @@ static bool parse_title(struct work *work)
 	work->route->host = slash > title ? strndup(title, (size_t)(slash - title)) : NULL;
 	if (work->route->name == NULL || work->route->path == NULL ||
 	    (slash > title && work->route->host == NULL)) {
-		return fail_memory(work);
+		return problem_memory(work->problem);
 	}
 	for (char *at = work->route->host; at != NULL && *at != '\0'; at++) {
 		*at = (char)tolower((unsigned char)*at);
@@ -136,7 +125,7 @@ static bool find_pool(struct work *work, const char *key, unsigned *index_r)
 	const struct config *config = work->config;
 	const char **names = calloc(config->pool_count, sizeof(*names));
 	if (names == NULL) {
-		return fail_memory(work);
+		return problem_memory(work->problem);
 	}
 	bool found = false;
 	for (size_t i = 0; !found && i < config->pool_count; i++) {
@@ -162,7 +151,7 @@ static bool find_own_pool(struct work *work)
 	}
 	const struct config_pool *pool = &work->config->pools[work->route->pool];
 	return pool->kind == CONFIG_KIND_SOCKET ||
-	       problem_set(work->problem, line_of(work, "pool"),
+	       problem_set(work->problem, source_line(work->section, "pool"),
 			   "route \"%.80s\": pool \"%.80s\" is of kind \"auth\" and takes no "
 			   "connections; did you mean auth = \"%.80s\"?",
 			   work->section->title, pool->name, pool->name);
@@ -179,7 +168,7 @@ static bool find_auth_pool(struct work *work)
 	}
 	const struct config_pool *pool = &work->config->pools[work->route->auth];
 	return pool->kind == CONFIG_KIND_AUTH ||
-	       problem_set(work->problem, line_of(work, "auth"),
+	       problem_set(work->problem, source_line(work->section, "auth"),
 			   "route \"%.80s\": auth names pool \"%.80s\", which answers no "
 			   "questions; if it is to, give it kind = \"auth\"",
 			   work->section->title, pool->name);
@@ -201,7 +190,7 @@ static bool parse_hash(struct work *work)
 	if (key != NULL) {
 		work->route->hash_key = strdup(key);
 	}
-	return key == NULL || work->route->hash_key != NULL || fail_memory(work);
+	return key == NULL || work->route->hash_key != NULL || problem_memory(work->problem);
 }
 
 static bool parse_refuse_as(struct work *work)
@@ -221,7 +210,7 @@ static bool check_origins(struct work *work)
 	struct config_route *route = work->route;
 	for (size_t i = 0; route->origins[i] != NULL; i++) {
 		if (!origin_is_valid(slice_of(route->origins[i]))) {
-			return problem_set(work->problem, line_of(work, "origins"),
+			return problem_set(work->problem, source_line(work->section, "origins"),
 					   "route \"%.80s\": origin \"%.80s\" is neither \"*\" nor "
 					   "scheme://host[:port], as in \"https://example.org\"",
 					   work->section->title, route->origins[i]);
@@ -240,7 +229,7 @@ static bool mark_listener(struct work *work, const char *name, const char *const
 		}
 	}
 	return fail_name(work, "listen", name, names, work->config->listener_count,
-			 line_of(work, "listen"));
+			 source_line(work->section, "listen"));
 }
 
 static bool mark_listeners(struct work *work)
@@ -251,7 +240,7 @@ static bool mark_listeners(struct work *work)
 	work->route->listeners = calloc(count, sizeof(*work->route->listeners));
 	bool ok = names != NULL && work->route->listeners != NULL;
 	if (!ok) {
-		fail_memory(work);
+		problem_memory(work->problem);
 	}
 	for (size_t i = 0; ok && i < count; i++) {
 		names[i] = work->config->listeners[i].name;

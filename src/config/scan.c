@@ -43,11 +43,6 @@ struct scanner {
 	bool in_list;               /* the innermost of them */
 };
 
-static bool fail_memory(struct scanner *scanner)
-{
-	return problem_set(scanner->problem, 0, "out of memory");
-}
-
 static void blank(struct scanner *scanner, size_t len)
 {
 	memset(scanner->at, ' ', len);
@@ -80,7 +75,7 @@ static bool note_section(struct scanner *scanner)
 	size_t size = (scan->section_count + 1) * sizeof(*scan->sections);
 	struct scan_section *sections = realloc(scan->sections, size);
 	if (sections == NULL) {
-		return fail_memory(scanner);
+		return problem_memory(scanner->problem);
 	}
 	scan->sections = sections;
 	scan->sections[scan->section_count++] =
@@ -149,7 +144,7 @@ static bool handle_equals(struct scanner *scanner)
 	}
 	struct scan_key *keys = realloc(scan->keys, (scan->key_count + 1) * sizeof(*keys));
 	if (keys == NULL) {
-		return fail_memory(scanner);
+		return problem_memory(scanner->problem);
 	}
 	scan->keys = keys;
 	scan->keys[scan->key_count++] =
@@ -262,7 +257,7 @@ bool scan_text(const char *text, size_t len, struct problem *problem, struct sca
 	struct scan scan = {.text = strndup(text, len)};
 	struct scanner scanner = {.problem = problem, .scan = &scan, .at = scan.text, .line = 1};
 	if (scan.text == NULL) {
-		return fail_memory(&scanner);
+		return problem_memory(problem);
 	}
 	if (!scan_all(&scanner)) {
 		scan_finish(&scan);

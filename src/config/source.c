@@ -93,3 +93,9 @@ const char *source_write_label(enum keys_section kind, const char *title,
 	}
 	return label;
 }
+
+unsigned source_line(const struct source_section *section, const char *key)
+{
+	unsigned line = source_get(section, key)->line;
+	return line > 0 ? line : section->line;
+}

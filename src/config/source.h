@@ -46,6 +46,9 @@ void source_finish(struct source *);
 
 const struct source_value *source_get(const struct source_section *, const char *key);
 
+/* The line where a key stands, or that of the section where it does not. */
+unsigned source_line(const struct source_section *, const char *key);
+
 /* What a sentence about it begins with: `pool "chat": `, `limits: `, or "". Returns label. */
 enum { SOURCE_LABEL_BYTES = 96 };
 const char *source_write_label(enum keys_section, const char *title,
