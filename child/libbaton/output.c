@@ -71,7 +71,9 @@ static int write_now(struct baton_conn *conn, struct iovec parts[PARTS])
 	parts[0].iov_base = baton->batch;
 	parts[0].iov_len = is_current ? baton->batch_length : 0;
 	size_t total = parts[0].iov_len + parts[1].iov_len + parts[2].iov_len;
-	ssize_t sent = write_parts(conn, parts, total > parts[0].iov_len ? PARTS : 1);
+	size_t skip = parts[0].iov_len == 0 ? 1 : 0; /* an empty part costs the kernel time, too */
+	size_t count = total > parts[0].iov_len ? PARTS - skip : 1;
+	ssize_t sent = write_parts(conn, parts + skip, count);
 	if (sent < 0) {
 		return BATON_CLOSED;
 	}
