@@ -12,6 +12,7 @@
 
 #include "admit/grammar.h"
 #include "admit/origin.h"
+#include "admit/request.h"
 #include "config/build.h"
 #include "config/conditions.h"
 #include "config/config.h"
@@ -185,6 +186,14 @@ static bool parse_hash(struct work *work)
 		return problem_set(work->problem, value->line,
 				   "route \"%.80s\": hash = \"%.80s\" is none of \"ip\", \"path\", "
 				   "\"header:NAME\", \"cookie:NAME\", \"query:NAME\"",
+				   work->section->title, value->words[0]);
+	}
+	if (work->route->hash == CONFIG_HASH_HEADER && strcasecmp(key, "Host") != 0 &&
+	    request_withholds(slice_of(key))) {
+		return problem_set(work->problem, value->line,
+				   "route \"%.80s\": hash = \"%.80s\": a stranger may write that "
+				   "field as he likes; of the client that a trusted proxy names, "
+				   "\"ip\" is what you want",
 				   work->section->title, value->words[0]);
 	}
 	if (key != NULL) {

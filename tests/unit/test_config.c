@@ -412,6 +412,10 @@ static void test_config_refuses_bad_routes(void **state)
 		 "3: route \"a.*.b/x\": \"a.*.b\"" NOT_A_HOST},
 		{LISTEN POOL "route \"*.[::1]/x\" { pool = \"chat\" }",
 		 "3: route \"*.[::1]/x\": \"*.[::1]\"" NOT_A_HOST},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n hash = \"header:x_forwarded_for\" }",
+		 "4: route \"/\": hash = \"header:x_forwarded_for\": a stranger may write that "
+		 "field as he likes; of the client that a trusted proxy names, \"ip\" is what you "
+		 "want"},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n hash = \"room\" }",
 		 "4: route \"/\": hash = \"room\" is none of "
 		 "\"ip\", \"path\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\""},
