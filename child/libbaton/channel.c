@@ -226,31 +226,24 @@ void channel_flush(struct baton *baton)
 
 /* ---- from the gateway ---- */
 
-static uint64_t number(const struct handoff_message *message, const char *key, uint64_t fallback)
-{
-	uint64_t value;
-	bool is_number = handoff_pairs_number(message->payload, message->payload_bytes, key,
-					      fallback, &value);
-	return is_number ? value : fallback;
-}
-
 static unsigned small_number(const struct handoff_message *message, const char *key,
 			     unsigned fallback)
 {
-	uint64_t value = number(message, key, fallback);
+	uint64_t value = handoff_number(message, key, fallback);
 	return value < INT32_MAX ? (unsigned)value : INT32_MAX;
 }
 
 static void handle_hello(struct baton *baton, const struct handoff_message *hello)
 {
-	baton->limits.message_bytes = number(hello, "MESSAGE_LIMIT", baton->limits.message_bytes);
-	baton->send_limit = (size_t)number(hello, "SEND_LIMIT", baton->send_limit);
+	baton->limits.message_bytes =
+		handoff_number(hello, "MESSAGE_LIMIT", baton->limits.message_bytes);
+	baton->send_limit = (size_t)handoff_number(hello, "SEND_LIMIT", baton->send_limit);
 	baton->drain.default_ms = small_number(hello, "DRAIN_TIMEOUT_MS", baton->drain.default_ms);
 	baton->keepalive.interval_ms = small_number(hello, "PING_INTERVAL_MS", 0);
 	const char *slow = handoff_pairs_find(hello->payload, hello->payload_bytes, "SLOW_CLIENT");
 	baton->skips_slow = slow != NULL && strcmp(slow, "skip") == 0;
 	packing_begin(&baton->packing, hello);
-	baton->channel.capacity = startup_capacity(number(hello, "CAPACITY", UINT64_MAX));
+	baton->channel.capacity = startup_capacity(handoff_number(hello, "CAPACITY", UINT64_MAX));
 	baton->channel.ready_due = true;
 }
 

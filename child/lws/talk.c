@@ -101,18 +101,11 @@ void talk_flush(void)
 
 /* ---- from the gateway ---- */
 
-static uint64_t number(const struct handoff_message *message, const char *key, uint64_t fallback)
-{
-	uint64_t value;
-	bool is_number = handoff_pairs_number(message->payload, message->payload_bytes, key,
-					      fallback, &value);
-	return is_number ? value : fallback;
-}
-
 static void handle_hello(const struct handoff_message *hello)
 {
-	adapter.message_limit_bytes = (size_t)number(hello, "MESSAGE_LIMIT", SIZE_MAX);
-	uint64_t most = startup_capacity(UINT64_MAX), wanted = number(hello, "CAPACITY", most);
+	adapter.message_limit_bytes = (size_t)handoff_number(hello, "MESSAGE_LIMIT", SIZE_MAX);
+	uint64_t most = startup_capacity(UINT64_MAX),
+		 wanted = handoff_number(hello, "CAPACITY", most);
 	most = most > OWN_DESCRIPTORS ? most - OWN_DESCRIPTORS : 1;
 	adapter.capacity = wanted < most ? wanted : most;
 	adapter.ready_due = true;
@@ -166,7 +159,7 @@ static void handle_close(const struct handoff_message *message)
 {
 	struct member *member = members_find_id(&adapter.members, message->id);
 	if (member != NULL) {
-		wrap_close(member, (unsigned)number(message, "CODE", GOING_AWAY),
+		wrap_close(member, (unsigned)handoff_number(message, "CODE", GOING_AWAY),
 			   handoff_pairs_find(message->payload, message->payload_bytes, "REASON"));
 	}
 }
@@ -196,7 +189,7 @@ static void handle_message(const struct handoff_message *message, int fd)
 		adapter.pong_due = true;
 		break;
 	case HANDOFF_DRAIN:
-		deadline_ms = number(message, "DEADLINE_MS", 0);
+		deadline_ms = handoff_number(message, "DEADLINE_MS", 0);
 		leave_drain(deadline_ms < INT32_MAX ? (unsigned)deadline_ms : INT32_MAX);
 		break;
 	default: /* a number from outside, not an enum */

@@ -123,6 +123,9 @@ const char *handoff_pairs_find(const char *payload, size_t bytes, const char *ke
 bool handoff_pairs_number(const char *payload, size_t bytes, const char *key, uint64_t fallback,
 			  uint64_t *value_r);
 
+/* The same of a message, for settings: the fallback also for what is no such number. */
+uint64_t handoff_number(const struct handoff_message *, const char *key, uint64_t fallback);
+
 /* One struct handoff_closed to and from the wire. */
 void handoff_closed_write(const struct handoff_closed *, char to[HANDOFF_CLOSED_BYTES]);
 void handoff_closed_read(const char from[HANDOFF_CLOSED_BYTES], struct handoff_closed *closed_r);

@@ -101,3 +101,11 @@ bool handoff_pairs_number(const char *payload, size_t bytes, const char *key, ui
 	*value_r = value;
 	return true;
 }
+
+uint64_t handoff_number(const struct handoff_message *message, const char *key, uint64_t fallback)
+{
+	uint64_t value;
+	bool is_number = handoff_pairs_number(message->payload, message->payload_bytes, key,
+					      fallback, &value);
+	return is_number ? value : fallback;
+}
