@@ -7,9 +7,9 @@
 #include "libbaton/packing.h"
 
 #include "handoff/handoff.h"
+#include "handoff/utf8.h"
 #include "libbaton/conn.h"
 #include "libbaton/host.h"
-#include "libbaton/utf8.h"
 
 #include <string.h>
 

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
+#include "handoff/utf8.h"
 #include "libbaton/deflate.h"
-#include "libbaton/utf8.h"
 
 enum {
 	BIT_FINAL = 0x80,

@@ -7,6 +7,7 @@
 #include "admit/reply.h"
 
 #include "handoff/handoff.h"
+#include "handoff/utf8.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -111,30 +112,25 @@ size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs
 	return write_reply(used, phrase_of(used), NULL, retry_secs, body, context, buf);
 }
 
-/* The length of the character that begins here (RFC 3629, 4); 0: it is none. Stops at a NUL. */
-static size_t character_length(const unsigned char *at)
+/* The length of the character that begins here, 0: it is none. A NUL ends every other. */
+static size_t character_length(const char *at)
 {
-	const unsigned lead = at[0];
-	const size_t len = lead < 0x80                   ? 1
-			   : lead >= 0xc2 && lead < 0xe0 ? 2
-			   : lead >= 0xe0 && lead < 0xf0 ? 3
-			   : lead >= 0xf0 && lead < 0xf5 ? 4
-							 : 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((at[i] & 0xc0) != 0x80) {
+	uint32_t state = UTF8_BETWEEN;
+	size_t len = 0;
+	do {
+		if (!utf8_feed(&state, (const uint8_t *)at + len, 1)) {
 			return 0;
 		}
-	}
-	const bool is_overlong = (lead == 0xe0 && at[1] < 0xa0) || (lead == 0xf0 && at[1] < 0x90);
-	const bool is_beyond = (lead == 0xed && at[1] >= 0xa0) || (lead == 0xf4 && at[1] >= 0x90);
-	return is_overlong || is_beyond ? 0 : len;
+		len++;
+	} while (state != UTF8_BETWEEN);
+	return len;
 }
 
 void reply_clean_reason(const char *reason, char text_r[HANDOFF_MAX_REASON_BYTES + 1])
 {
 	size_t used = 0;
 	while (*reason != '\0') {
-		size_t len = character_length((const unsigned char *)reason);
+		size_t len = character_length(reason);
 		bool is_good = len > 1 || (len == 1 && *reason >= ' ' && *reason != 0x7f);
 		len = len > 0 ? len : 1;
 		if (used + len > HANDOFF_MAX_REASON_BYTES) {

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "libbaton/utf8.h"
+#include "handoff/utf8.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof(array)[0])
 

@@ -2,12 +2,13 @@
 /*
  * UTF-8 validation that can stop and go on at any byte, for text that comes in pieces. A table
  * driven automaton decides; blocks of plain ASCII, which most text is, never reach it. It does not
- * decode and does not say where a text went wrong. The session engine calls it.
+ * decode and does not say where a text went wrong. Both sides call it: libbaton's session engine
+ * for messages, the gateway for what a child wants a client to read.
  *
  * A row of the table holds, for one byte, the next state of every state. A state is the position
  * of its six bits in a row, so that one step is a load and a shift.
  */
-#include "libbaton/utf8.h"
+#include "handoff/utf8.h"
 
 #include <string.h>
 
