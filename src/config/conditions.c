@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "config/problem.h"
 #include "config/values.h"
+#include "config/words.h"
 
 static bool fail(const struct check *target, const char *key, const char *word, const char *why)
 {
@@ -104,19 +105,10 @@ bool conditions_check(struct check *target)
 	       fail(target, "headers", repeated, "stands there twice");
 }
 
-static unsigned count_words(char *const *words)
+size_t conditions_count(const struct config_route *route)
 {
-	unsigned count = 0;
-	while (words[count] != NULL) {
-		count++;
-	}
-	return count;
-}
-
-unsigned conditions_count(const struct config_route *route)
-{
-	return (route->subprotocol != NULL) + count_words(route->query) +
-	       count_words(route->headers);
+	return (route->subprotocol != NULL) + words_count(route->query) +
+	       words_count(route->headers);
 }
 
 /* No list has a word twice, so equally long ones are the same set if one is in the other. */
@@ -131,7 +123,7 @@ static bool are_same_set(char *const *a, char *const *b)
 			return false;
 		}
 	}
-	return count_words(a) == count_words(b);
+	return words_count(a) == words_count(b);
 }
 
 bool conditions_equal(const struct config_route *a, const struct config_route *b)

@@ -7,6 +7,7 @@
 #define BATON_CONDITIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct check;
 struct config_route;
@@ -15,7 +16,7 @@ struct config_route;
  * problem is set. */
 bool conditions_check(struct check *);
 
-unsigned conditions_count(const struct config_route *);
+size_t conditions_count(const struct config_route *);
 
 /* Do the same requests meet them? The order of their lists does not matter. */
 bool conditions_equal(const struct config_route *, const struct config_route *);

@@ -82,14 +82,10 @@ static bool fill_from_child(struct source *source, const char *listener, char **
 {
 	char name[] = "child";
 	char *pool[] = {name};
-	size_t count = 0;
-	while (words[count] != NULL) {
-		count++;
-	}
 	struct source_section *section = NULL;
 	return source_add(source, KEYS_LISTEN, listener, 0) != NULL &&
 	       (section = source_add(source, KEYS_POOL, name, 0)) != NULL &&
-	       source_set(section, "command", words, count, 0) &&
+	       source_set(section, "command", words, words_count(words), 0) &&
 	       (section = source_add(source, KEYS_ROUTE, "/", 0)) != NULL &&
 	       source_set(section, "pool", pool, 1, 0);
 }

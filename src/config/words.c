@@ -89,3 +89,12 @@ char **words_split(const char *command)
 	errno = saved;
 	return NULL;
 }
+
+size_t words_count(char *const *words)
+{
+	size_t count = 0;
+	while (words[count] != NULL) {
+		count++;
+	}
+	return count;
+}

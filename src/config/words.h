@@ -15,6 +15,8 @@ char **words_split(const char *command);
 
 void words_free(char **words); /* NULL is fine */
 
+size_t words_count(char *const *words);
+
 /* A copy of the first count words. NULL: no memory. */
 char **words_copy(char *const *words, size_t count);
 
