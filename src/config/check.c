@@ -22,6 +22,18 @@
 
 enum { POOL_NAME_MAX = 64 };
 
+bool check_choice(struct check *target, const char *key, const char *first, const char *second,
+		  bool *is_second_r)
+{
+	const struct source_value *value = source_get(target->section, key);
+	const char *text = value->words != NULL ? value->words[0] : first;
+	*is_second_r = strcmp(text, second) == 0;
+	return *is_second_r || strcmp(text, first) == 0 ||
+	       problem_set(target->problem, value->line,
+			   "%s%s = \"%.80s\" is neither \"%s\" nor \"%s\"", target->label, key,
+			   text, first, second);
+}
+
 bool check_top(struct check *target, struct config *config)
 {
 	const char *why = NULL;
@@ -209,26 +221,16 @@ static bool check_accounts(struct check *target, const struct config_pool *pool)
 	return check_account(target, "group", pool->group, has_group);
 }
 
-static bool check_kind(struct check *target, struct config_pool *pool)
+static bool check_pool_choices(struct check *target, struct config_pool *pool)
 {
-	const struct source_value *value = source_get(target->section, "kind");
-	const char *text = value->words != NULL ? value->words[0] : "socket";
-	pool->kind = strcmp(text, "auth") == 0 ? CONFIG_KIND_AUTH : CONFIG_KIND_SOCKET;
-	return pool->kind == CONFIG_KIND_AUTH || strcmp(text, "socket") == 0 ||
-	       problem_set(target->problem, value->line,
-			   "%skind = \"%.80s\" is neither \"socket\" nor \"auth\"", target->label,
-			   text);
-}
-
-static bool check_slow_client(struct check *target, struct config_pool *pool)
-{
-	const struct source_value *value = source_get(target->section, "slow_client");
-	const char *text = value->words != NULL ? value->words[0] : "close";
-	pool->slow_client = strcmp(text, "skip") == 0 ? CONFIG_SLOW_SKIP : CONFIG_SLOW_CLOSE;
-	return pool->slow_client == CONFIG_SLOW_SKIP || strcmp(text, "close") == 0 ||
-	       problem_set(target->problem, value->line,
-			   "%sslow_client = \"%.80s\" is neither \"close\" nor \"skip\"",
-			   target->label, text);
+	bool is_auth, skips;
+	if (!check_choice(target, "kind", "socket", "auth", &is_auth) ||
+	    !check_choice(target, "slow_client", "close", "skip", &skips)) {
+		return false;
+	}
+	pool->kind = is_auth ? CONFIG_KIND_AUTH : CONFIG_KIND_SOCKET;
+	pool->slow_client = skips ? CONFIG_SLOW_SKIP : CONFIG_SLOW_CLOSE;
+	return true;
 }
 
 bool check_pool(struct check *target)
@@ -252,6 +254,6 @@ bool check_pool(struct check *target)
 				   "command = {\"program\", \"argument\"}",
 				   target->label);
 	}
-	return check_kind(target, pool) && check_slow_client(target, pool) &&
-	       check_environment(target, pool->environment) && check_accounts(target, pool);
+	return check_pool_choices(target, pool) && check_environment(target, pool->environment) &&
+	       check_accounts(target, pool);
 }

@@ -21,6 +21,10 @@ struct check {
 	char label[SOURCE_LABEL_BYTES];
 };
 
+/* A key that is one of two words; the first where it does not stand. */
+bool check_choice(struct check *, const char *key, const char *first, const char *second,
+		  bool *is_second_r);
+
 bool check_top(struct check *, struct config *);
 bool check_limits(struct check *, const struct config *);
 

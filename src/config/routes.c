@@ -14,6 +14,7 @@
 #include "admit/origin.h"
 #include "admit/request.h"
 #include "config/build.h"
+#include "config/check.h"
 #include "config/conditions.h"
 #include "config/config.h"
 #include "config/problem.h"
@@ -204,14 +205,10 @@ static bool parse_hash(struct work *work)
 
 static bool parse_refuse_as(struct work *work)
 {
-	const struct source_value *value = source_get(work->section, "refuse_as");
-	const char *text = value->words != NULL ? value->words[0] : "status";
-	work->route->refuses_by_close = strcmp(text, "close") == 0;
-	return work->route->refuses_by_close || strcmp(text, "status") == 0 ||
-	       problem_set(work->problem, value->line,
-			   "route \"%.80s\": refuse_as = \"%.80s\" is neither \"status\" nor "
-			   "\"close\"",
-			   work->section->title, text);
+	struct check target = {.section = work->section, .problem = work->problem};
+	source_write_label(work->section->kind, work->section->title, target.label);
+	return check_choice(&target, "refuse_as", "status", "close",
+			    &work->route->refuses_by_close);
 }
 
 static bool check_origins(struct work *work)
