@@ -26,8 +26,7 @@ static bool is_proxy(const struct conn *conn)
 	const struct config_listener *listener = conn->listener->config;
 	const struct address *client = &conn->record->client;
 	return (listener->proxy && address_same(client, &conn->peer)) ||
-	       address_range_has(listener->forwarded.trusted, listener->forwarded.trusted_count,
-				 client);
+	       forwarded_trusts(&listener->forwarded, client);
 }
 
 /*

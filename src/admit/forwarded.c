@@ -160,7 +160,7 @@ static bool parse_element(struct slice element, struct forwarded *hop_r)
 	return true;
 }
 
-static bool is_trusted(const struct forwarded_rule *rule, const struct address *address)
+bool forwarded_trusts(const struct forwarded_rule *rule, const struct address *address)
 {
 	return address_range_has(rule->trusted, rule->trusted_count, address);
 }
@@ -170,7 +170,7 @@ static void walk(struct list list, const struct forwarded_rule *rule, struct for
 {
 	struct slice element;
 	struct forwarded hop = {.scheme = FORWARDED_UNKNOWN};
-	while (is_trusted(rule, &found->client) && list_take_last(&list, &element) &&
+	while (forwarded_trusts(rule, &found->client) && list_take_last(&list, &element) &&
 	       (list.has_quotes ? parse_element(element, &hop)
 				: parse_node(element, &hop.client))) {
 		*found = hop;
@@ -199,7 +199,7 @@ void forwarded_find(const struct head *head, const struct address *peer,
 		    const struct forwarded_rule *rule, struct forwarded *found_r)
 {
 	*found_r = (struct forwarded){.client = *peer};
-	if (!is_trusted(rule, peer)) {
+	if (!forwarded_trusts(rule, peer)) {
 		return;
 	}
 	switch (rule->header) {

@@ -9,6 +9,8 @@
 
 #include "address_range.h"
 
+#include <stdbool.h>
+
 struct head;
 
 /*
@@ -45,5 +47,8 @@ struct forwarded {
  */
 void forwarded_find(const struct head *, const struct address *peer, const struct forwarded_rule *,
 		    struct forwarded *found_r);
+
+/* Is this one of those whose word is believed? */
+bool forwarded_trusts(const struct forwarded_rule *, const struct address *);
 
 #endif
