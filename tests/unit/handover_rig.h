@@ -199,6 +199,36 @@ static inline void rig_stop(void)
 	assert_int_equal(descriptors_open(), rig.descriptors_before);
 }
 
+/* As cmocka wants it, with one, two and three children. */
+
+static inline int rig_setup_one(void **state)
+{
+	(void)state;
+	rig_start(1);
+	return 0;
+}
+
+static inline int rig_setup(void **state)
+{
+	(void)state;
+	rig_start(2);
+	return 0;
+}
+
+static inline int rig_setup_three(void **state)
+{
+	(void)state;
+	rig_start(3);
+	return 0;
+}
+
+static inline int rig_teardown(void **state)
+{
+	(void)state;
+	rig_stop();
+	return 0;
+}
+
 /* ---- clients ---- */
 
 static inline struct rig_client rig_client(uint64_t id)

@@ -7,34 +7,6 @@
 
 enum { SHORT_MS = 2, NONE_OF_ITS_OWN = 404 };
 
-static int setup(void **state)
-{
-	(void)state;
-	rig_start(2);
-	return 0;
-}
-
-static int setup_three(void **state)
-{
-	(void)state;
-	rig_start(3);
-	return 0;
-}
-
-static int setup_one(void **state)
-{
-	(void)state;
-	rig_start(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_stop();
-	return 0;
-}
-
 /* ---- offered and taken ---- */
 
 static void test_handover_offers_and_hears_taken(void **state)
@@ -456,9 +428,10 @@ static void test_handover_takes_an_offer_back_once_that_was_refused_unread(void 
 	rig_forget(&client);
 }
 
-#define handover_test(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define three_children_test(name) cmocka_unit_test_setup_teardown(name, setup_three, teardown)
-#define one_child_test(name)      cmocka_unit_test_setup_teardown(name, setup_one, teardown)
+#define handover_test(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+#define three_children_test(name) \
+	cmocka_unit_test_setup_teardown(name, rig_setup_three, rig_teardown)
+#define one_child_test(name) cmocka_unit_test_setup_teardown(name, rig_setup_one, rig_teardown)
 
 int main(void)
 {

@@ -22,13 +22,6 @@ static int setup_one(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	rig_stop();
-	return 0;
-}
-
 static bool allow(unsigned i, uint64_t id, const char *grant)
 {
 	const struct handover_answer answer = {.grant = grant, .grant_bytes = strlen(grant) + 1};
@@ -263,8 +256,8 @@ static void test_question_that_comes_back_to_a_long_queue_waits_without_its_mess
 	}
 }
 
-#define question_test(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define one_child_test(name) cmocka_unit_test_setup_teardown(name, setup_one, teardown)
+#define question_test(name)  cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+#define one_child_test(name) cmocka_unit_test_setup_teardown(name, setup_one, rig_teardown)
 
 int main(void)
 {

@@ -7,27 +7,6 @@
 
 enum { SHORT_MS = 2, QUEUE_MS = 20, MANY = MESSAGES_SPARE + 10, FORBIDDEN = 403 };
 
-static int setup(void **state)
-{
-	(void)state;
-	rig_start(2);
-	return 0;
-}
-
-static int setup_one(void **state)
-{
-	(void)state;
-	rig_start(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_stop();
-	return 0;
-}
-
 static void hold_all(enum seat_state state)
 {
 	for (unsigned i = 0; i < rig.config.children; i++) {
@@ -383,8 +362,8 @@ static void test_queue_by_hash_of_a_dead_child_waits_for_its_next_home(void **st
 	rig_forget(&client);
 }
 
-#define queue_test(name)     cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define one_child_test(name) cmocka_unit_test_setup_teardown(name, setup_one, teardown)
+#define queue_test(name)     cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+#define one_child_test(name) cmocka_unit_test_setup_teardown(name, rig_setup_one, rig_teardown)
 
 int main(void)
 {
