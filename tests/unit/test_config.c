@@ -18,10 +18,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "config/config.h"
 #include "config/keys.h"
 #include "config/source.h"
 #include "config/values.h"
+#include "config_of.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -88,17 +88,6 @@ static void check_refused(const struct row *rows, size_t count)
 		assert_null(config);
 		assert_string_equal(error, expected);
 	}
-}
-
-static struct config *parse(const char *text)
-{
-	char error[CONFIG_ERROR_BYTES];
-	struct config *config = config_parse("f", text, error);
-	if (config == NULL) {
-		print_error("%s\n", error);
-	}
-	assert_non_null(config);
-	return config;
 }
 
 static void test_config_refuses_broken_grammar(void **state)
@@ -549,14 +538,14 @@ static void test_config_replaces_variables_and_refuses_unset_ones(void **state)
 	unsetenv("BATON_TEST_UNSET");
 	check_refused(rows, LENGTH(rows));
 	setenv("BATON_TEST_SET", "/run/b", 1);
-	struct config *config = parse(
+	struct config *config = config_of(
 		"control = \"${BATON_TEST_SET}/${BATON_TEST_UNSET:-c}.sock\"\n" LISTEN POOL ROUTE);
 	assert_string_equal(config->control, "/run/b/c.sock");
 	config_destroy(config);
-	config = parse("control = '/${BATON_TEST_UNSET}'\n" LISTEN POOL ROUTE);
+	config = config_of("control = '/${BATON_TEST_UNSET}'\n" LISTEN POOL ROUTE);
 	assert_string_equal(config->control, "/${BATON_TEST_UNSET}");
 	config_destroy(config);
-	config = parse("control = \"/\\${BATON_TEST_UNSET}\"\n" LISTEN POOL ROUTE);
+	config = config_of("control = \"/\\${BATON_TEST_UNSET}\"\n" LISTEN POOL ROUTE);
 	assert_string_equal(config->control, "/${BATON_TEST_UNSET}");
 	config_destroy(config);
 	unsetenv("BATON_TEST_SET");
@@ -565,7 +554,7 @@ static void test_config_replaces_variables_and_refuses_unset_ones(void **state)
 static void test_config_gives_defaults(void **state)
 {
 	(void)state;
-	struct config *config = parse(LISTEN POOL ROUTE);
+	struct config *config = config_of(LISTEN POOL ROUTE);
 	assert_string_equal(config->control, config_default_control());
 	assert_int_equal(config->max_connections, 100000);
 	assert_int_equal(config->proxy_timeout_ms, 5000);
@@ -635,28 +624,28 @@ static void test_config_gives_defaults(void **state)
 static void test_config_reads_what_is_written(void **state)
 {
 	(void)state;
-	struct config *config =
-		parse("control = \"/run/c.sock\" // where\n"
-		      "limits { connections = 7 head_timeout = \"1m\" head_limit = 2k "
-		      "linger_timeout = 10ms proxy_timeout = 3s\n"
-		      "  address_connections = 8 address_rate = \"30/m\" address_burst = 9 }\r\n"
-		      "/* two\n * lines */ listen \"127.0.0.1:8080\" { health = \"/healthz\" } /* "
-		      "one */\n"
-		      "listen \"unix:/run/w.sock\" { mode = 0600 proxy = true\n"
-		      "  trusted_proxies = {unix, \"10.0.0.0/8\"} client_header = x-real-ip }\n"
-		      "pool \"a\" { kind = \"auth\" command = {\"a\"} }\n"
-		      "pool \"b\" { command = {\"b\", \"x y\", \"\",} children = 3 capacity = 4 "
-		      "queue = 0\n"
-		      "  keepalive = 0s slow_client = skip\n"
-		      "  deflate = true deflate_level = 1 deflate_takeover = true\n"
-		      "  drain_timeout = \"0s\" message_limit = \"64k\" directory = '/srv/#x' "
-		      "user = root\n"
-		      "  group = root environment = {\"A=b\", \"C=\"} }\n"
-		      "route \"Example.ORG/chat\" { pool = b hash = \"query:room\"\n"
-		      "  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"}\n"
-		      "  http = true exact = true subprotocol = \"a.1\" connections = 5 "
-		      "refuse_as = close\n"
-		      "  query = {\"v=2\"} headers = {\"X-Tenant: A\", \"B\"} auth = a }\n");
+	struct config *config = config_of(
+		"control = \"/run/c.sock\" // where\n"
+		"limits { connections = 7 head_timeout = \"1m\" head_limit = 2k "
+		"linger_timeout = 10ms proxy_timeout = 3s\n"
+		"  address_connections = 8 address_rate = \"30/m\" address_burst = 9 }\r\n"
+		"/* two\n * lines */ listen \"127.0.0.1:8080\" { health = \"/healthz\" } /* "
+		"one */\n"
+		"listen \"unix:/run/w.sock\" { mode = 0600 proxy = true\n"
+		"  trusted_proxies = {unix, \"10.0.0.0/8\"} client_header = x-real-ip }\n"
+		"pool \"a\" { kind = \"auth\" command = {\"a\"} }\n"
+		"pool \"b\" { command = {\"b\", \"x y\", \"\",} children = 3 capacity = 4 "
+		"queue = 0\n"
+		"  keepalive = 0s slow_client = skip\n"
+		"  deflate = true deflate_level = 1 deflate_takeover = true\n"
+		"  drain_timeout = \"0s\" message_limit = \"64k\" directory = '/srv/#x' "
+		"user = root\n"
+		"  group = root environment = {\"A=b\", \"C=\"} }\n"
+		"route \"Example.ORG/chat\" { pool = b hash = \"query:room\"\n"
+		"  origins = {\"https://x\", \"*\"} listen = {\"unix:/run/w.sock\"}\n"
+		"  http = true exact = true subprotocol = \"a.1\" connections = 5 "
+		"refuse_as = close\n"
+		"  query = {\"v=2\"} headers = {\"X-Tenant: A\", \"B\"} auth = a }\n");
 	assert_string_equal(config->control, "/run/c.sock");
 	assert_int_equal(config->max_connections, 7);
 	assert_int_equal(config->head_timeout_ms, 60000);
@@ -728,7 +717,7 @@ static void test_config_sorts_routes_in_matching_order(void **state)
 	static const char *const expected[] = {
 		"a/long", "b/long",  "b/x",     "a/",      "*.long.b/", "*.b/x", "*.a/", "/chat#3",
 		"/",      "/chat/x", "/chat#2", "/chat#4", "/chat",     "/file", "/#2"};
-	struct config *config = parse(
+	struct config *config = config_of(
 		LISTEN POOL "route \"/\" { pool = chat exact = true }\n"
 			    "route \"/chat\" { pool = chat } route \"*.a/\" { pool = chat }\n"
 			    "route \"a/long\" { pool = chat } route \"b/x\" { pool = chat }\n"
@@ -763,7 +752,7 @@ static void test_config_parses_again_after_every_truncation(void **state)
 		assert_null(config);
 		assert_true(strncmp(error, "f:", 2) == 0);
 		/* A reload after a broken one: libconfuse's lexer is one for the process. */
-		config_destroy(parse(whole));
+		config_destroy(config_of(whole));
 	}
 }
 
@@ -783,7 +772,7 @@ static void test_config_survives_every_byte_in_every_place(void **state)
 			config_destroy(config);
 		}
 	}
-	config_destroy(parse(whole));
+	config_destroy(config_of(whole));
 }
 
 static void check_file(const char *content, size_t len, const char *expected)
@@ -941,7 +930,7 @@ static void test_config_documentation_examples_are_valid(void **state)
 		assert_non_null(end);
 		*end = '\0';
 		if (strncmp(at, "baton.conf:", 11) != 0 && *at != '$') { /* messages, a command */
-			config_destroy(parse(at));
+			config_destroy(config_of(at));
 			examples++;
 		}
 		at = end + 5;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "admit/request.h"
-#include "config/config.h"
+#include "config_of.h"
 #include "route/route.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof(array)[0])
@@ -30,17 +30,6 @@ struct row {
 	const char *fields; /* more of them, each with its CRLF */
 	const char *name;   /* NULL: no route */
 };
-
-static struct config *parse(const char *text)
-{
-	char error[CONFIG_ERROR_BYTES];
-	struct config *config = config_parse("f", text, error);
-	if (config == NULL) {
-		print_error("%s\n", error);
-	}
-	assert_non_null(config);
-	return config;
-}
 
 static const char *find(const struct config *config, size_t listener, const struct row *row,
 			bool is_upgrade)
@@ -70,7 +59,7 @@ static const char *find(const struct config *config, size_t listener, const stru
 static void check(const char *text, size_t listener, bool is_upgrade, const struct row *rows,
 		  size_t count)
 {
-	struct config *config = parse(text);
+	struct config *config = config_of(text);
 	for (size_t i = 0; i < count; i++) {
 		const char *name = find(config, listener, &rows[i], is_upgrade);
 		const char *wanted = rows[i].name != NULL ? rows[i].name : "no-route";
