@@ -191,7 +191,7 @@ def test_pool_runs_as_its_user_and_group(serve):
 @pytest.mark.parametrize("command, options, step, error", [
     ("no-such-program", "", "exec", "No such file or directory"),
     ("/etc/passwd", "", "exec", "Permission denied"),
-    ("baton-echo", 'directory = "/nonexistent"', "chdir", "No such file or directory"),
+    ("baton-echo", 'directory = "/proc/no-such-directory"', "chdir", "No such file or directory"),
 ], ids=["missing", "no-program", "no-directory"])
 def test_unstartable_child_is_named_with_its_error(start, command, options, step, error):
     gateway = start(pool(command, options=options, children=1), wait_ready=False)
