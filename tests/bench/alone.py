@@ -64,7 +64,7 @@ def publish(options, report):
     count = SUBSCRIBERS
     if most != resource.RLIM_INFINITY:
         count = min(count, (most - SPARE_DESCRIPTORS) // 2)
-    rounds = _run(report, "publish", max(options.rounds, 5), PUBLISH_LINE, "baton-publish", count,
+    rounds = _run(report, "publish", options.rounds, PUBLISH_LINE, "baton-publish", count,
                   PUBLISH_TURNS)
     if rounds is None:
         return

@@ -7,7 +7,7 @@ are bound to CPU 0 and the load generator to CPU 1, so what is compared is not r
 is often the limit) but CPU time: user and system of the server's whole process tree, in
 nanoseconds from /proc/PID/schedstat. Only blocked, kill and pause, which are about waiting, use
 all CPUs. Machines drift, by up to 1.6x from hour to hour; therefore the servers of a figure run in
-turn, round by round, a ratio is taken within each round, and the median of the rounds is shown.
+turn, in short turns to and fro, a ratio is taken within each round, and the median is shown.
 Absolute numbers of two runs say little; ratios of one run do.
 
 The load generator (load.c) checks every 101 and every byte. Any connection or message that does
@@ -103,8 +103,9 @@ def parse_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=FIGURES, metavar="NAME",
                         help="only this figure; may be repeated: " + ", ".join(FIGURES))
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (3)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of one run (1.5)")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
+    parser.add_argument("--seconds", type=float, default=1.5,
+                        help="length of one run; upgrade and echo cut it into three turns (1.5)")
     parser.add_argument("--full", action="store_true",
                         help="the counts of the goals: a million upgrades, 1,000 kills, ...")
     parser.add_argument("--no-baton", action="store_true", help="only what baton is compared with")

@@ -11,6 +11,7 @@ WARM_UP_SECS = 6  # Node compiles while it runs; it is measured warm
 LOSSLESS_COUNT, LOSSLESS_FULL = 50_000, 1_000_000
 EARLY_COUNT, EARLY_FULL = 5_000, 100_000
 STRACE_COUNT = 5_000
+SLICES = 3  # of a round: turns so short that a bad moment of the machine falls on all servers
 
 
 def _measure(server, mode, unit, **options):
@@ -27,11 +28,13 @@ def _measure(server, mode, unit, **options):
 
 
 def _rounds(running, options, mode, unit, **load):
-    """{name: [result, ...]}: the servers in turn, round by round."""
+    """{name: [result, ...]}: the servers in turn, to and fro, slice by slice."""
     results = {server.name: [] for server in running}
-    for _ in range(options.rounds):
+    load["seconds"] = options.seconds / SLICES
+    for _ in range(options.rounds * SLICES):
         for server in running:
             results[server.name].append(_measure(server, mode(server), unit, **load))
+        running = running[::-1]
     return results
 
 
@@ -63,7 +66,7 @@ def upgrade(options, report):
         for server in running:
             if server.name.startswith("node"):
                 _warm_up(server, "upgrade")
-        results = _rounds(running, options, lambda _: "upgrade", "ok", seconds=options.seconds)
+        results = _rounds(running, options, lambda _: "upgrade", "ok")
     report.keep("upgrade", results)
     what = "CPU us a connection, two children"
     report.add_ratio("upgrade", what, _each(results), "baton", "floor", 1.35)
@@ -133,8 +136,7 @@ def echo(options, report):
                 _warm_up(server, "echo")
         for label, size, inflight, limit, limit_lws in shapes:
             results = _rounds(running, options, lambda s: "raw" if s.name == "raw" else "echo",
-                              "messages_ok", connections=50, bytes=size, inflight=inflight,
-                              seconds=options.seconds)
+                              "messages_ok", connections=50, bytes=size, inflight=inflight)
             report.keep("echo", {label: results})
             what = f"CPU us a message, {label}"
             report.add_ratio("echo", what, _each(results), "baton", "raw", limit)
