@@ -112,6 +112,9 @@ void loop_timer_start(struct loop_lane *, struct loop_timer *, unsigned wait_ms)
 void loop_timer_stop(struct loop_timer *); /* safe when it does not run */
 int loop_timer_is_running(const struct loop_timer *);
 
+/* For the handler of a timer: how many milliseconds ago it was due. */
+uint64_t loop_timer_late_ms(const struct loop_lane *, const struct loop_timer *);
+
 /*
  * For the handler of a deadline on somebody else. Does it fire late? Then this process itself stood
  * still or was busy, and what its peers sent in time may be unread: 1, and the timer fires once

@@ -39,9 +39,15 @@ int loop_timer_is_running(const struct loop_timer *timer)
 	return timer->next != NULL;
 }
 
+uint64_t loop_timer_late_ms(const struct loop_lane *lane, const struct loop_timer *timer)
+{
+	uint64_t now_ms = lane->loop->now_ms;
+	return now_ms > timer->due_ms ? now_ms - timer->due_ms : 0;
+}
+
 int loop_timer_grace(struct loop_lane *lane, struct loop_timer *timer)
 {
-	if (lane->loop->now_ms <= timer->due_ms + GRACE_MS) {
+	if (loop_timer_late_ms(lane, timer) <= GRACE_MS) {
 		return 0;
 	}
 	loop_timer_start(lane, timer, GRACE_MS);

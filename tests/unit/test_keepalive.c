@@ -168,6 +168,18 @@ static void test_keepalive_ends_nobody_after_a_long_callback(void **state)
 	assert_int_equal(fake_app.closed, 0);
 }
 
+static void test_keepalive_keeps_its_pace_in_a_busy_loop(void **state)
+{
+	(void)state;
+	enum { TURN = 5 }; /* ticks that each turn takes */
+	for (int i = 0; i < (INTERVAL + 2 * ROUND) / TURN; i++) {
+		fake_pass_ms(TURN * TICK_MS);
+		fake_turns();
+	}
+	fake_read(client, &len);
+	assert_int_equal(len, 2);
+}
+
 static void test_keepalive_ends_a_client_that_never_reads(void **state)
 {
 	(void)state;
@@ -242,6 +254,7 @@ int main(void)
 		TEST(test_keepalive_pings_who_only_talks_or_only_listens),
 		TEST(test_keepalive_does_not_blame_a_paused_client),
 		TEST(test_keepalive_ends_nobody_after_a_long_callback),
+		TEST(test_keepalive_keeps_its_pace_in_a_busy_loop),
 		TEST(test_keepalive_ends_a_client_that_never_reads),
 		TEST(test_keepalive_spares_a_slow_reader),
 		TEST(test_keepalive_keeps_its_times_while_the_table_grows),
