@@ -141,8 +141,13 @@ static const struct handover_events handover_events = {
 static void handle_ready(void *data)
 {
 	struct gateway *gateway = data;
-	log_event(LOG_INFO, "ready", "pools=%zu children=%zu took_ms=%llu",
-		  gateway->config->pool_count, gateway->supervisor.child_count,
+	size_t failed = 0; /* a pool that cannot start holds up none of the others */
+	for (size_t i = 0; i < gateway->config->pool_count; i++) {
+		failed += gateway->supervisor.pools[i].is_failed ? 1 : 0;
+	}
+	log_event(failed > 0 ? LOG_WARN : LOG_INFO, "ready",
+		  "pools=%zu failed=%zu children=%zu took_ms=%llu", gateway->config->pool_count,
+		  failed, gateway->supervisor.child_count,
 		  (unsigned long long)(loop_now_ms(gateway->loop) - gateway->started_ms));
 }
 

@@ -265,7 +265,8 @@ void child_handle_timer(struct child *child)
 		child_start(child);
 		break;
 	case CHILD_STARTING:
-		child_log(child, LOG_ERROR, "child-start-timeout", " action=kill");
+		child_log(child, LOG_ERROR, "child-start-timeout",
+			  " reason=\"no READY within start_timeout\" action=kill");
 		child_kill(child);
 		break;
 	case CHILD_READY:
@@ -326,11 +327,12 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 	talk_read_last(child);
 	handover_died(&child->receiver);
 	log_event(child->state < CHILD_DRAINING ? LOG_WARN : LOG_INFO, "child-exit",
-		  "pool=%s child=%u pid=%d %s=%d connections=%u ran_ms=%llu",
+		  "pool=%s child=%u pid=%d %s=%d connections=%u ran_ms=%llu%s",
 		  config_of(child)->name, child->receiver.seat.index, (int)event->pid,
 		  event->signal != 0 ? "signal" : "status",
 		  event->signal != 0 ? event->signal : event->exit_code, child->receiver.seat.live,
-		  (unsigned long long)(now_ms(child) - child->started_ms));
+		  (unsigned long long)(now_ms(child) - child->started_ms),
+		  child->state == CHILD_STARTING ? " reason=\"ended before READY\"" : "");
 	struct record *record;
 	while ((record = ledger_at(child->supervisor->ledger, child->receiver.records)) != NULL) {
 		child_bury(child, record, NULL);

@@ -92,7 +92,7 @@ void supervisor_start(struct supervisor *self)
 /* ---- how a pool is ---- */
 
 struct tally {
-	size_t ready, failed;
+	size_t ready, failed, began; /* began: the last run came to be ready */
 };
 
 static struct tally tally_pool(const struct supervisor *self, const struct pool *pool)
@@ -106,6 +106,7 @@ static struct tally tally_pool(const struct supervisor *self, const struct pool 
 		tally.ready += child->state == CHILD_READY ? 1 : 0;
 		tally.failed +=
 			child->state != CHILD_READY && child->failures >= POOL_FAILED_RUNS ? 1 : 0;
+		tally.began += child->was_ready ? 1 : 0;
 	}
 	return tally;
 }
@@ -113,14 +114,19 @@ static struct tally tally_pool(const struct supervisor *self, const struct pool 
 static void judge_pool(struct supervisor *self, struct pool *pool)
 {
 	bool was_failed = pool->is_failed;
-	pool->is_failed = tally_pool(self, pool).failed == pool->count;
+	struct tally tally = tally_pool(self, pool);
+	pool->is_failed = tally.failed == pool->count;
 	if (pool->is_failed == was_failed) {
 		return;
 	}
 	if (pool->is_failed) {
 		log_event(LOG_ERROR, "pool-failed",
-			  "pool=%s reason=\"every child died %d times in a row\" action=refuse",
-			  pool->config->name, POOL_FAILED_RUNS);
+			  "pool=%s reason=\"every child died %d times in a row\"%s action=refuse",
+			  pool->config->name, POOL_FAILED_RUNS,
+			  tally.began == 0
+				  ? " hint=\"none was ready: is the command a baton child? "
+				    "See docs/children.md\""
+				  : "");
 		handover_refuse_waiting(pool, REFUSAL_POOL_FAILED);
 	} else {
 		log_event(LOG_INFO, "pool-recovered", "pool=%s", pool->config->name);

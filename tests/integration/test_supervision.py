@@ -204,6 +204,7 @@ def test_child_that_is_not_ready_in_time_is_killed_and_replaced(start):
     gateway = start(pool(["baton-fault", "--no-ready"], children=1,
                          options='start_timeout = "200ms"'), wait_ready=False)
     late = gateway.wait_event("child-start-timeout")
+    assert late["reason"] == "no READY within start_timeout"
     assert gateway.wait_event("child-exit", pid=late["pid"])["signal"] == "9"
     assert len(gateway.wait_events("child-start", 2)) == 2
 
@@ -287,7 +288,9 @@ def test_gateway_that_stood_still_blames_no_child(serve):
 
 
 def test_pool_whose_children_exit_at_once_fails_and_refuses_at_once(failing):
-    failing.wait_event("pool-failed", timeout=30)
+    assert "is the command a baton child" in failing.wait_event("pool-failed", timeout=30)["hint"]
+    assert failing.wait_event("child-exit", pool="broken")["reason"] == "ended before READY"
+    assert failing.wait_event("ready")["failed"] == "1"
     assert answers([failing.waiting]) == [503]  # waited since the start
     took = []
     for _ in range(20):
