@@ -271,9 +271,22 @@ static const struct command {
 	{"stop", NULL, ask_stop},
 };
 
+static int unknown_command(const char *word)
+{
+	fprintf(stderr, "baton: unknown command: %s; there are", word);
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		fprintf(stderr, "%s %s", i > 0 ? "," : "", commands[i].name);
+	}
+	fputs("\nTry 'baton --help'.\n", stderr);
+	return GATEWAY_USAGE;
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct options options = {0};
+	char name[sizeof "baton connections"];
+	snprintf(name, sizeof name, "baton %s", command->name);
+	argv[0] = name; /* what getopt's complaints begin with */
 	if (!parse_options(argc, argv, &options)) {
 		return GATEWAY_USAGE;
 	}
@@ -313,5 +326,5 @@ int main(int argc, char **argv)
 			return run(&commands[i], argc - 1, argv + 1);
 		}
 	}
-	return usage_error("unknown command: ", argv[1]);
+	return unknown_command(argv[1]);
 }

@@ -35,17 +35,30 @@ static int send_line(int fd, const char *command)
 	return send(fd, line, (size_t)len, MSG_NOSIGNAL) == len ? 0 : -1;
 }
 
+/* What to do about a failed connect, where it is known. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return "Only root and the user that the gateway runs as may ask it.\n";
+	case ENOENT:
+	case ECONNREFUSED:
+		return "Is it running? A gateway started with -c FILE may have its control socket "
+		       "elsewhere: give the same -c FILE, or --control PATH.\n";
+	default:
+		return "";
+	}
+}
+
 int control_ask(const char *path, const char *command,
 		void (*print)(void *data, const char *bytes, size_t len), void *data)
 {
 	char bytes[16 * 1024];
 	int fd = connect_to(path);
 	if (fd < 0) {
-		fprintf(stderr,
-			"baton: no gateway answers at %s: %s\n"
-			"Is it running? A gateway started with -c FILE may have its control socket "
-			"elsewhere: give the same -c FILE, or --control PATH.\n",
-			path, strerror(errno));
+		fprintf(stderr, "baton: no gateway answers at %s: %s\n%s", path, strerror(errno),
+			advice(errno));
 		return -1;
 	}
 	ssize_t got = -1;

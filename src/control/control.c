@@ -243,8 +243,12 @@ struct control *control_create(struct loop *loop, const char *path, control_fn *
 	struct control *control = calloc(1, sizeof *control);
 	int fd = control != NULL ? listen_at(path) : -1;
 	if (fd < 0 || loop_io_add(loop, &control->io, fd, LOOP_READ, handle_accept) != 0) {
-		log_event(LOG_ERROR, "control-failed", "path=%s error=\"%s\"", path,
-			  strerror(errno));
+		log_event(LOG_ERROR, "control-failed", "path=%s error=\"%s\"%s", path,
+			  strerror(errno),
+			  errno == EADDRINUSE
+				  ? " hint=\"a gateway runs there; give this one a control socket "
+				    "of its own: control in its file, or --control\""
+				  : "");
 		fd_close(&fd);
 		free(control);
 		return NULL;

@@ -2,6 +2,7 @@
 """The command line: what it prints, how it exits (0 ok, 1 runtime failure, 2 usage or
 configuration), and that every sentence names file and line."""
 
+import os
 import re
 import subprocess
 
@@ -61,6 +62,11 @@ def test_wrong_usage_exits_2_and_says_why(args):
     assert result.returncode == 2, (result.returncode, result.stdout, result.stderr)
     assert result.stderr.strip(), "no word of why"
     assert result.stdout == ""
+
+
+def test_wrong_command_or_option_is_told_with_what_there_is():
+    assert "there are serve, check, status, connections, stop" in run_baton("juggle").stderr
+    assert run_baton("serve", "--juggle").stderr.startswith("baton serve: ")
 
 
 def test_check_accepts_a_good_file(tmp_path):
@@ -165,10 +171,31 @@ def test_command_without_a_gateway_exits_1_and_names_the_socket(tmp_path, comman
     assert "nobody.sock" in result.stderr
 
 
-def test_child_run_by_hand_says_which_command_runs_it():
+def test_second_gateway_at_the_same_control_socket_is_told_what_to_do(start):
+    gateway = start()
+    result = run_baton("serve", "--child", "baton-echo", "--port", "0", "--control",
+                       gateway.control)
+    assert result.returncode == 1
+    assert "in use" in result.stderr and "a gateway runs there" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_not_ask_is_told_so(start):
+    gateway = start()
+    gateway.control.parent.chmod(0o755)
+    result = subprocess.run([BIN_DIR / "baton", "status", "--control", gateway.control],
+                            user=65534, group=65534, extra_groups=[], env=environment(),
+                            capture_output=True, text=True, timeout=TIMEOUT_SECS, check=False)
+    assert result.returncode == 1
+    assert "Permission denied" in result.stderr and "Only root and the user" in result.stderr
+    assert "Is it running" not in result.stderr
+
+
+@pytest.mark.parametrize("program", [BIN_DIR / "baton-echo", "baton-echo"], ids=["path", "name"])
+def test_child_run_by_hand_says_which_command_runs_it(program):
     env = environment()
     env.pop("BATON_FD", None)
-    result = subprocess.run([BIN_DIR / "baton-echo"], env=env, stdin=subprocess.DEVNULL,
+    result = subprocess.run([program], env=env, stdin=subprocess.DEVNULL,
                             capture_output=True, text=True, timeout=TIMEOUT_SECS, check=False)
     assert result.returncode != 0
-    assert "baton serve --child" in result.stderr
+    assert result.stderr.endswith(f"baton serve --child {program}\n")
