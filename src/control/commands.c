@@ -66,7 +66,9 @@ static void print_pool(const json_t *pool)
 	size_t i;
 	json_t *child;
 	const bool asks = json_object_get(pool, "asked") != NULL;
-	printf("\npool %s: %s, %lld waiting\n", word(pool, "name"), word(pool, "state"),
+	const bool has_failed = strcmp(word(pool, "state"), "failed") == 0;
+	printf("\npool %s: %s%s, %lld waiting\n", word(pool, "name"), word(pool, "state"),
+	       has_failed ? " (its children do not stay up; the gateway's log says why)" : "",
 	       (long long)number(pool, "waiting"));
 	if (asks) {
 		printf("  %lld asked, %lld allowed, %lld denied\n",
@@ -77,11 +79,13 @@ static void print_pool(const json_t *pool)
 	       asks ? "questions" : "connections", asks ? "answered" : "taken", "restarts", "up");
 	json_array_foreach(json_object_get(pool, "children"), i, child)
 	{
-		char up[32];
-		print_duration(number(child, "uptime_ms"), up);
-		printf("  %5lld  %8lld  %-9s  %11lld  %8lld  %8lld  %9s\n",
-		       (long long)number(child, "index"), (long long)number(child, "pid"),
-		       word(child, "state"),
+		char up[32] = "-", pid[32] = "-"; /* there is no process */
+		if (number(child, "pid") > 0) {
+			print_duration(number(child, "uptime_ms"), up);
+			snprintf(pid, sizeof pid, "%lld", (long long)number(child, "pid"));
+		}
+		printf("  %5lld  %8s  %-9s  %11lld  %8lld  %8lld  %9s\n",
+		       (long long)number(child, "index"), pid, word(child, "state"),
 		       (long long)number(child, asks ? "offered" : "connections"),
 		       (long long)number(child, "taken"), (long long)number(child, "restarts"), up);
 	}
