@@ -163,6 +163,7 @@ static bool read_options(int argc, char **argv, struct chat *chat)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--demo") != 0) {
 			fprintf(stderr, "usage: baton-chat [--demo]\n"
+					"rooms, as a child of baton: /?room=ROOM&name=NAME\n"
 					"--demo: a client may block and crash this process\n");
 			return false;
 		}

@@ -42,7 +42,9 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--who") == 0) {
 		echo.message = message_or_who;
 	} else if (argc > 1) {
-		fprintf(stderr, "usage: baton-echo [--who]\n");
+		fprintf(stderr, "usage: baton-echo [--who]\n"
+				"sends every message back, as a child of baton\n"
+				"--who: answers {\"do\":\"who\"} with its pid\n");
 		return 2;
 	}
 	struct baton *baton = baton_create(&echo, NULL);

@@ -44,13 +44,13 @@ static int fail_start(const char *why, int error)
 	return -1;
 }
 
-/* The command that helps, with this program's own name in it. */
+/* The command that helps, with this program's own name in it, as it was called: a name without a
+ * slash was found in PATH, and baton looks there too. */
 static const char *how_to_start(void)
 {
 	static char text[256];
-	const char *slash = strchr(program_invocation_name, '/') != NULL ? "" : "./";
 	snprintf(text, sizeof text,
-		 "this program is a baton child: start it with  baton serve --child %s%s", slash,
+		 "this program is a baton child: start it with  baton serve --child %s",
 		 program_invocation_name);
 	return text;
 }

@@ -157,8 +157,9 @@ int main(int argc, char **argv)
 		.close = handle_close,
 	};
 	struct status status = {.path = argc > 1 ? argv[1] : default_path()};
-	if (argc > 2) {
-		fprintf(stderr, "usage: baton-status [CONTROL_SOCKET]\n");
+	if (argc > 2 || status.path[0] == '-') {
+		fprintf(stderr, "usage: baton-status [CONTROL_SOCKET]\n"
+				"what `baton status` tells, every second, as a child of baton\n");
 		return 2;
 	}
 	status.baton = baton_create(&app, &status);
