@@ -33,6 +33,20 @@ static unsigned line_of(const cfg_t *cfg)
 	return line < reading->scan->lines ? line : reading->scan->lines;
 }
 
+/* Fills hint when the key is one of another section. */
+static bool hint_at_home(enum keys_section kind, const char *word, char hint[PROBLEM_HINT_BYTES])
+{
+	for (unsigned i = KEYS_TOP; i < KEYS_SECTIONS; i++) {
+		const char *home =
+			i == KEYS_TOP ? "the top level" : keys_section_name((enum keys_section)i);
+		if (i != kind && keys_find((enum keys_section)i, word) != NULL) {
+			snprintf(hint, PROBLEM_HINT_BYTES, " (it is a key of %s)", home);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void fail_unknown(cfg_t *cfg, const char *word)
 {
 	enum keys_section kind = keys_section_find(cfg_name(cfg));
@@ -46,9 +60,11 @@ static void fail_unknown(cfg_t *cfg, const char *word)
 		names[names_count++] = keys_section_name((enum keys_section)i);
 	}
 	char label[SOURCE_LABEL_BYTES], hint[PROBLEM_HINT_BYTES];
+	if (!hint_at_home(kind, word, hint)) {
+		problem_hint(word, names, names_count, hint);
+	}
 	problem_set(reading->problem, line_of(cfg), "%sunknown key \"%.80s\"%s",
-		    source_write_label(kind, cfg_title(cfg), label), word,
-		    problem_hint(word, names, names_count, hint));
+		    source_write_label(kind, cfg_title(cfg), label), word, hint);
 }
 
 __attribute__((format(printf, 2, 0))) static void handle_error(cfg_t *cfg, const char *format,

@@ -141,7 +141,11 @@ static void test_config_refuses_unknown_words(void **state)
 		{"pool \"a\" {\n\n childrn = 2 }",
 		 "3: pool \"a\": unknown key \"childrn\" (did you mean \"children\"?)"},
 		{"limits { # }\n rate = 5 }", "2: limits: unknown key \"rate\""},
-		{"route \"/\" { command = {\"x\"} }", "1: route \"/\": unknown key \"command\""},
+		{"route \"/\" { command = {\"x\"} }",
+		 "1: route \"/\": unknown key \"command\" (it is a key of pool)"},
+		{"health = \"/\"", "1: unknown key \"health\" (it is a key of listen)"},
+		{"limits { control = \"/x\" }",
+		 "1: limits: unknown key \"control\" (it is a key of the top level)"},
 		{"__end = true", "1: unknown key \"__end\""},
 		{"Control = \"/x\"", "1: unknown key \"Control\" (did you mean \"control\"?)"},
 	};
