@@ -116,6 +116,7 @@ const scenarios = {
 		await ada.click('#block');
 		await waitState(ada, 'chat', 'late');
 		await ada.waitForSelector('.box[data-mine~="chat"][data-state="blocked"]');
+		assert.match(await ada.textContent('#target'), /computes for 5 s: your chat waits/);
 		await say(eve, 'Here all is well');
 		await sees(eve, 'Here all is well', ANSWER_MS);
 		const began = Date.now();
@@ -130,6 +131,7 @@ const scenarios = {
 		await sees(ada, 'Sent to a child that does not listen');
 		await tells(ada, /You made child chat \d \(pid \d+\) compute for 5 s without a pause/);
 		await tells(ada, /It answered again after [56]\.\d s and had lost nothing/);
+		assert.match(await ada.textContent('#target'), /^The buttons act on/);
 		assert.equal(await eve.locator('.entry:not(.empty)').count(), 0, 'Eve never noticed');
 	},
 

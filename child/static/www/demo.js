@@ -84,16 +84,26 @@ let blocked = null;   // {pid, at, ms, tell} while the chat's child computes
 let crashing = null;  // {pid, name}: it has said so itself
 let isDemo = false;
 
+// Beside the buttons, where it is seen on a phone, too: what they act on, or what the first one did.
+function targetSentence(pid) {
+	const watch = 'Watch the echo: it lives in another process.';
+	if (blocked !== null) {
+		const time = duration(blocked.ms).replace('.0', '');
+		return `${capital(processes.title(blocked.pid))} computes for ${time}: your chat waits. ${watch}`;
+	}
+	if (pid === 0) {
+		return 'The buttons act on the child that owns your chat: none at the moment.';
+	}
+	return isDemo ? `The buttons act on ${processes.title(pid)}, which owns your chat. ${watch}`
+		: 'This chat was started without --demo: nobody can block or crash it.';
+}
+
 function showTarget() {
 	const pid = owner.chat;
 	const isReady = pid > 0 && isDemo && chatLink.state === 'open';
 	byId('block').disabled = byId('crash').disabled = !isReady;
 	byId('chat-owner').textContent = pid > 0 ? `in ${processes.name(pid)}` : '';
-	byId('target').textContent =
-		pid === 0 ? 'The buttons act on the child that owns your chat: none at the moment.'
-			: isDemo ? `The buttons act on ${processes.title(pid)}, ` +
-				'which owns your chat. Watch the echo: it lives in another process.'
-				: 'This chat was started without --demo: nobody can block or crash it.';
+	byId('target').textContent = targetSentence(pid);
 }
 
 function chatHello(message) {
@@ -148,6 +158,7 @@ function chatBlock(message) {
 		`${who} made ${child} compute for ${time} without a pause. Its rooms wait, nothing else does.`);
 	blocked = { pid: message.pid, ms: message.ms, at: performance.now(), tell };
 	processes.block(message.pid);
+	showTarget();
 	setTimeout(() => tryNewcomer(blocked), NEWCOMER_MS);
 }
 
@@ -177,6 +188,7 @@ function endBlock(pongAt) {
 	}
 	blocked = null;
 	processes.block(0);
+	showTarget();
 }
 
 chatLink.addEventListener('message', ({ detail }) => {
@@ -349,7 +361,8 @@ function showFigures() {
 	const gateway = byId('gateway');
 	const isKnown = statusLink.state === 'open' && gatewayUp !== null;
 	const isGone = statusLink.state === 'open' && lastUptime > 0 && !isKnown;
-	gateway.dataset.state = isKnown ? 'well' : 'connecting';
+	gateway.dataset.state = isKnown ? 'well' : isGone ? 'lost' : 'connecting';
+	byId('pools').classList.toggle('stale', isGone);
 	const ms = isKnown ? gatewayUp.ms + performance.now() - gatewayUp.at : 0;
 	setText(gateway, isKnown ? `gateway up ${uptime(ms)}`
 		: isGone ? 'the gateway does not answer' : 'connecting to the gateway…');
