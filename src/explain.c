@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "config/source.h"
 #include "gateway.h"
+#include "route/route.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -152,6 +153,24 @@ static void print_route(const struct config *config, const char *file,
 	}
 }
 
+/* No route: those that would have taken the request but for their conditions. */
+static void print_near(const struct config *config, const char *file, size_t listener,
+		       const struct request *request)
+{
+	static const char *const keys[] = {"subprotocol", "query", "headers"};
+	for (size_t i = 0; i < config->route_count; i++) {
+		const struct config_route *route = &config->routes[i];
+		if (!route_fits_but_conditions(route, listener, request)) {
+			continue;
+		}
+		printf("%-10s\"%s\" at %s:%u, whose conditions do not all hold\n", "but not",
+		       route->name, file, route->written->line);
+		for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+			print_key(route->written, keys_find(KEYS_ROUTE, keys[k]));
+		}
+	}
+}
+
 static void print_origin(const struct config_route *route, const struct request *request)
 {
 	if (route == NULL || !request->is_upgrade) {
@@ -216,6 +235,9 @@ static int explain_head(const struct config *config, const char *file, size_t li
 	struct verdict verdict = judge_request(config, listener, &request, FORWARDED_UNKNOWN);
 	if (verdict.kind != VERDICT_HEALTH) {
 		print_route(config, file, verdict.route);
+		if (verdict.kind == VERDICT_REFUSE && verdict.refusal == REFUSAL_NO_ROUTE) {
+			print_near(config, file, listener, &request);
+		}
 		print_origin(verdict.route, &request);
 	}
 	return print_verdict(&verdict, config);

@@ -177,3 +177,10 @@ enum refusal route_find(const struct config *config, size_t listener, const stru
 	}
 	return REFUSAL_NO_ROUTE;
 }
+
+bool route_fits_but_conditions(const struct config_route *route, size_t listener,
+			       const struct request *request)
+{
+	return route->listeners[listener] && host_fits(route->host, request->host_name) &&
+	       path_fits(route, request->path) && !conditions_hold(route, request);
+}

@@ -7,6 +7,7 @@
 
 #include "admit/refusal.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
@@ -34,5 +35,9 @@ struct request;
  */
 enum refusal route_find(const struct config *, size_t listener, const struct request *,
 			const struct config_route **route_r);
+
+/* For people who ask why there is none: does all of the route fit but its conditions? */
+bool route_fits_but_conditions(const struct config_route *, size_t listener,
+			       const struct request *);
 
 #endif

@@ -139,6 +139,22 @@ def test_check_shows_route_and_pool_as_the_file_has_them(tmp_path):
     assert code == 0 and "health check" in text
 
 
+def test_check_names_the_routes_that_would_fit_but_for_their_conditions(tmp_path):
+    path = tmp_path / "b.conf"
+    path.write_text('listen "127.0.0.1:1" {}\npool "p" { command = {"x"} }\n'
+                    'route "/r" { pool = p\n subprotocol = "v2"  query = {"a=1"} }\n')
+
+    def shown(*args):
+        return gateway.run_baton("check", "-c", path, "--route", *args).stdout
+
+    near = f'but not   "/r" at {path}:3, whose conditions do not all hold\n'
+    text = shown("ws://h/r?a=2", "--header", "Sec-WebSocket-Protocol: v2")
+    assert near + "  subprotocol     v2\n" + '  query           {"a=1"}\n' in text, text
+    assert "404 no-route" in text
+    assert "but not" not in shown("ws://h/other")
+    assert "but not" not in shown("ws://h/r?a=1", "--header", "Sec-WebSocket-Protocol: v2")
+
+
 def test_example_of_the_documentation_says_what_check_prints(tmp_path):
     """New keys may add lines that the example leaves out."""
     docs = (gateway.REPOSITORY / "docs" / "configuration.md").read_text()
