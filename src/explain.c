@@ -119,16 +119,21 @@ static void print_key(const struct source_section *section, const struct keys_en
 	}
 }
 
-static void print_pool(const struct config *config, const char *file, const char *name)
+static void print_pool(const struct config *config, const char *file,
+		       const struct config_pool *pool)
 {
 	static const char *const keys[] = {"command", "children", "capacity"};
+	size_t count = sizeof keys / sizeof keys[0];
+	if (pool->kind == CONFIG_KIND_AUTH) {
+		count--; /* its children hold no connections */
+	}
 	for (size_t i = 0; i < config->written->count; i++) {
 		const struct source_section *section = &config->written->sections[i];
-		if (section->kind != KEYS_POOL || strcmp(section->title, name) != 0) {
+		if (section->kind != KEYS_POOL || strcmp(section->title, pool->name) != 0) {
 			continue;
 		}
-		printf("%-10s\"%s\" at %s:%u\n", "pool", name, file, section->line);
-		for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+		printf("%-10s\"%s\" at %s:%u\n", "pool", pool->name, file, section->line);
+		for (size_t k = 0; k < count; k++) {
 			print_key(section, keys_find(KEYS_POOL, keys[k]));
 		}
 	}
@@ -147,9 +152,9 @@ static void print_route(const struct config *config, const char *file,
 	for (size_t i = 0; i < count; i++) {
 		print_key(route->written, &entries[i]);
 	}
-	print_pool(config, file, config->pools[route->pool].name);
+	print_pool(config, file, &config->pools[route->pool]);
 	if (route->has_auth) {
-		print_pool(config, file, config->pools[route->auth].name);
+		print_pool(config, file, &config->pools[route->auth]);
 	}
 }
 

@@ -117,6 +117,7 @@ const scenarios = {
 		await waitState(ada, 'chat', 'late');
 		await ada.waitForSelector('.box[data-mine~="chat"][data-state="blocked"]');
 		assert.match(await ada.textContent('#target'), /computes for 5 s: your chat waits/);
+		assert.ok(await ada.isDisabled('#crash'), 'what computes would crash only afterwards');
 		await say(eve, 'Here all is well');
 		await sees(eve, 'Here all is well', ANSWER_MS);
 		const began = Date.now();
@@ -132,6 +133,7 @@ const scenarios = {
 		await tells(ada, /You made child chat \d \(pid \d+\) compute for 5 s without a pause/);
 		await tells(ada, /It answered again after [56]\.\d s and had lost nothing/);
 		assert.match(await ada.textContent('#target'), /^The buttons act on/);
+		assert.ok(await ada.isEnabled('#crash'));
 		assert.equal(await eve.locator('.entry:not(.empty)').count(), 0, 'Eve never noticed');
 	},
 

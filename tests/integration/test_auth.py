@@ -184,6 +184,7 @@ def test_check_names_the_pool_that_is_asked(shared):
     result = run_baton("check", "-c", shared.directory / "baton.conf", "--route", "ws://a/fault")
     assert (result.returncode, result.stderr) == (0, "")
     assert 'a child of pool "app", if pool "who" says yes' in result.stdout
+    assert result.stdout.count("capacity") == 1  # of "app": "who" holds no connections
 
 
 # -- kept out ----------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ function targetSentence(pid) {
 
 function showTarget() {
 	const pid = owner.chat;
-	const isReady = pid > 0 && isDemo && chatLink.state === 'open';
+	const isReady = pid > 0 && isDemo && chatLink.state === 'open' && blocked === null;
 	byId('block').disabled = byId('crash').disabled = !isReady;
 	byId('chat-owner').textContent = pid > 0 ? `in ${processes.name(pid)}` : '';
 	byId('target').textContent = targetSentence(pid);
