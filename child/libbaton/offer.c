@@ -149,10 +149,15 @@ int baton_accept(struct baton_conn *conn, const char *subprotocol)
 		errno = EALREADY;
 		return -1;
 	}
-	if (subprotocol != NULL &&
-	    !handshake_offers(find(conn, "HTTP_SEC_WEBSOCKET_PROTOCOL"), subprotocol)) {
-		errno = EINVAL;
-		return -1;
+	char name[HANDSHAKE_MAX_BYTES];
+	if (subprotocol != NULL) {
+		/* It may be what baton_get gave, and find overwrites that. */
+		snprintf(name, sizeof name, "%s", subprotocol);
+		if (!handshake_offers(find(conn, "HTTP_SEC_WEBSOCKET_PROTOCOL"), name)) {
+			errno = EINVAL;
+			return -1;
+		}
+		subprotocol = name;
 	}
 	accept_with(conn, subprotocol);
 	return 0;

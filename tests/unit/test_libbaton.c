@@ -266,6 +266,19 @@ static void test_later_keeps_the_metadata_until_accept(void **state)
 	close(other);
 }
 
+static void test_accept_takes_what_baton_get_gave(void **state)
+{
+	(void)state;
+	size_t len;
+	fake_app.open_result = BATON_LATER;
+	int client = fake_offer(1, SOCK_STREAM, "Sec-WebSocket-Protocol: chat\r\n");
+	fake_turns();
+	struct baton_conn *conn = fake_app.conn;
+	assert_int_equal(baton_accept(conn, baton_get(conn, "HTTP_SEC_WEBSOCKET_PROTOCOL")), 0);
+	assert_non_null(strstr(fake_read(client, &len), "\r\nSec-WebSocket-Protocol: chat\r\n"));
+	close(client);
+}
+
 static void test_later_notices_a_client_that_leaves(void **state)
 {
 	(void)state;
@@ -365,6 +378,7 @@ int main(void)
 		TEST(test_offer_without_room_for_its_descriptor_is_refused),
 		TEST(test_open_sees_the_metadata),
 		TEST(test_later_keeps_the_metadata_until_accept),
+		TEST(test_accept_takes_what_baton_get_gave),
 		TEST(test_later_notices_a_client_that_leaves),
 		TEST(test_accept_inside_open_leaves_with_the_greeting),
 		TEST(test_refusal_is_a_whole_http_response_and_lingers),
