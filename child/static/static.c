@@ -128,14 +128,31 @@ static int redirect(struct lws *wsi)
 	return answer(wsi, "301 Moved Permanently", location, "301 This is a directory.\n");
 }
 
-/* libwebsockets would serve its index.html as if it were a file: relative links would be wrong. */
-static bool is_directory(const char *path, size_t len)
+/* 0: there is nothing, or it ends with a slash. */
+static mode_t find_mode(const char *path, size_t len)
 {
 	static char file[PATH_MAX];
 	struct stat status;
 	int length = snprintf(file, sizeof file, "%s%.*s", directory, (int)len, path);
-	return len > 0 && path[len - 1] != '/' && length > 0 && length < (int)sizeof file &&
-	       stat(file, &status) == 0 && S_ISDIR(status.st_mode);
+	bool is_there = len > 0 && path[len - 1] != '/' && length > 0 &&
+			length < (int)sizeof file && stat(file, &status) == 0;
+	return is_there ? status.st_mode : 0;
+}
+
+static int answer_not_found(struct lws *wsi)
+{
+	return answer(wsi, "404 Not Found", "", "404 Nothing is here.\n");
+}
+
+/* What the mount must not open. A directory's index.html would come as if it were a file: relative
+ * links would be wrong. And a FIFO waits for its writer, while nobody is served. */
+static int judge_path(struct lws *wsi, const char *path, size_t len)
+{
+	mode_t mode = find_mode(path, len);
+	if (S_ISDIR(mode)) {
+		return redirect(wsi);
+	}
+	return mode == 0 || S_ISREG(mode) ? 0 : answer_not_found(wsi);
 }
 
 static int handle_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -143,9 +160,9 @@ static int handle_http(struct lws *wsi, enum lws_callback_reasons reason, void *
 {
 	switch (reason) {
 	case LWS_CALLBACK_FILTER_HTTP_CONNECTION: /* in: the path, decoded and without ".." */
-		return is_directory(in, len) ? redirect(wsi) : 0;
+		return judge_path(wsi, in, len);
 	case LWS_CALLBACK_HTTP: /* the mount has no such file */
-		return answer(wsi, "404 Not Found", "", "404 Nothing is here.\n");
+		return answer_not_found(wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return -1; /* no WebSocket here, whoever let it pass */
 	default:

@@ -230,6 +230,16 @@ def test_client_that_reads_slowly_gets_all_of_a_large_file(server):
         connection.read_eof()
 
 
+def test_what_is_no_file_is_not_opened(start, root):
+    server = start(config(root, children=1))
+    os.mkfifo(root / "fifo")
+    try:
+        assert ask(server, "/fifo").status == 404  # and not: wait for somebody who writes
+        assert ask(server, "/text.txt").status == 200
+    finally:
+        (root / "fifo").unlink()
+
+
 def test_a_thousand_requests_leave_nothing_behind(start, root):
     server = start(config(root, children=1))
     (pid,) = probes.wait_ready(server, 1, "static")
