@@ -15,6 +15,7 @@
 #include "libbaton/turn.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,13 @@ void host_nudge(struct baton *baton)
 		loop_refresh(baton->loop); /* a deadline counts from now, not from the last turn */
 		loop_wake(baton->loop);
 	}
+}
+
+unsigned host_wait_ms(struct baton *baton, unsigned wait_ms)
+{
+	host_nudge(baton);
+	uint64_t from_turn_ms = loop_behind_ms(baton->loop) + wait_ms;
+	return from_turn_ms < UINT_MAX ? (unsigned)from_turn_ms : UINT_MAX;
 }
 
 static void handle_signal(void *data, const struct signalfd_siginfo *info)

@@ -180,8 +180,7 @@ static void watch_socket(struct baton_conn *conn)
 
 static void start_wait(struct baton_conn *conn, struct loop_lane *lane, unsigned wait_ms)
 {
-	host_nudge(conn->baton);
-	loop_timer_start(lane, &conn->timer, wait_ms);
+	loop_timer_start(lane, &conn->timer, host_wait_ms(conn->baton, wait_ms));
 }
 
 /* FLUSHING: what is next depends on what has left. */

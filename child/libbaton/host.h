@@ -53,4 +53,8 @@ struct baton {
 /* A deadline was set or work was deferred: outside of a turn the loop must learn of it. */
 void host_nudge(struct baton *);
 
+/* What to give loop_timer_start for a wait that begins now and not with the turn, whose callbacks
+ * may have taken longer than the whole wait. Nudges. */
+unsigned host_wait_ms(struct baton *, unsigned wait_ms);
+
 #endif

@@ -98,8 +98,8 @@ struct baton_watch *baton_timer(struct baton *baton, unsigned first_ms, unsigned
 	if (watch != NULL) {
 		watch->fn = fn;
 		watch->every_ms = every_ms;
-		host_nudge(baton);
-		loop_timer_start(&baton->watches.timers, &watch->timer, first_ms);
+		loop_timer_start(&baton->watches.timers, &watch->timer,
+				 host_wait_ms(baton, first_ms));
 	}
 	return watch;
 }

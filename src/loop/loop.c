@@ -55,11 +55,21 @@ uint64_t loop_now_ms(const struct loop *loop)
 	return loop->now_ms;
 }
 
-void loop_refresh(struct loop *loop)
+static uint64_t clock_ms(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	loop->now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void loop_refresh(struct loop *loop)
+{
+	loop->now_ms = clock_ms();
+}
+
+uint64_t loop_behind_ms(const struct loop *loop)
+{
+	return clock_ms() - loop->now_ms;
 }
 
 int loop_fd(const struct loop *loop)

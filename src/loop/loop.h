@@ -75,6 +75,10 @@ void loop_destroy(struct loop *); /* NULL is fine; watched descriptors are left 
 uint64_t loop_now_ms(const struct loop *);
 void loop_refresh(struct loop *);
 
+/* By how much the clock is ahead of loop_now_ms: what this turn's handlers have taken so far. A wait
+ * that shall begin after a handler that worked long is longer by it. */
+uint64_t loop_behind_ms(const struct loop *);
+
 /* Runs turns until loop_stop. 0, or -1 with errno when epoll itself fails. */
 int loop_run(struct loop *);
 void loop_stop(struct loop *);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deadlines of libbaton in a process that stands still: a callback that takes longer than the wait
+ * that it begins.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake_gateway.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LONG_MS = 6000 };
+
+static size_t len;
+static int client, fired;
+
+static int setup(void **state)
+{
+	fake_setup(state);
+	fired = 0;
+	client = fake_connect(1, SOCK_STREAM);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	if (client >= 0) {
+		close(client);
+	}
+	return fake_teardown(state);
+}
+
+static void work(struct baton_conn *conn)
+{
+	(void)conn;
+	fake_pass_ms(LONG_MS);
+}
+
+static void work_and_close(struct baton_conn *conn)
+{
+	work(conn);
+	baton_close(conn, 3000, "done");
+}
+
+static void fire(void *data)
+{
+	(void)data;
+	fired++;
+}
+
+static void work_and_start_a_timer(struct baton_conn *conn)
+{
+	work(conn);
+	baton_timer(fake_baton, 1000, 0, fire, NULL);
+}
+
+static void test_close_after_long_work_waits_for_the_answer(void **state)
+{
+	(void)state;
+	fake_app.on_message = work_and_close;
+	fake_write(client, FAKE_FIN | 1, "x", 1);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 0);
+	assert_memory_equal(fake_read(client, &len),
+			    "\x88\x06\x0b\xb8"
+			    "done",
+			    8);
+	fake_pass_ms(4000);
+	fake_write(client, FAKE_FIN | 8, "\x0b\xb8", 2);
+	fake_turns();
+	assert_int_equal(fake_app.code, 3000);
+	assert_true(fake_is_at_end(client));
+}
+
+static void test_last_words_after_long_work_linger(void **state)
+{
+	(void)state;
+	uint8_t bytes[64];
+	fake_app.on_message = work;
+	size_t total = fake_frame(bytes, FAKE_FIN | 1, "x", 1);
+	total += fake_frame(bytes + total, FAKE_FIN | 3, NULL, 0); /* a reserved opcode */
+	assert_int_equal(send(client, bytes, total, 0), total);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 0);
+	fake_pass_ms(2001);
+	fake_turns();
+	assert_int_equal(fake_app.code, 1002);
+}
+
+static void test_timer_that_begins_after_long_work_waits_as_long(void **state)
+{
+	(void)state;
+	fake_app.on_message = work_and_start_a_timer;
+	fake_write(client, FAKE_FIN | 1, "x", 1);
+	fake_turns();
+	assert_int_equal(fired, 0);
+	fake_pass_ms(1001);
+	fake_turns();
+	assert_int_equal(fired, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_close_after_long_work_waits_for_the_answer),
+		TEST(test_last_words_after_long_work_linger),
+		TEST(test_timer_that_begins_after_long_work_waits_as_long),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
