@@ -228,7 +228,14 @@ void conn_settle_unless_current(struct baton_conn *conn)
 void conn_handle_timeout(struct loop_timer *timer)
 {
 	struct baton_conn *conn = loop_owner(timer, struct baton_conn, timer);
-	conn_break(conn);
+	unsigned state = conn->state;
+	size_t waits = queue_length(conn->queue);
+	/* It may be this process that stood still: what came in time is looked at first. */
+	handle_event(&conn->io, LOOP_READ | LOOP_WRITE);
+	bool has_read = state == CONN_FLUSHING && queue_length(conn->queue) < waits;
+	if (conn->state == state && !has_read) {
+		conn_break(conn);
+	}
 }
 
 /* ---- closing ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Deadlines of libbaton in a process that stands still: a callback that takes longer than the wait
- * that it begins.
+ * that it begins, and clients that answered in time while nobody read.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LONG_MS = 6000 };
+enum { LONG_MS = 6000, MANY = 300 }; /* more than the loop handles in a turn */
 
 static size_t len;
 static int client, fired;
@@ -106,6 +106,59 @@ static void test_timer_that_begins_after_long_work_waits_as_long(void **state)
 	assert_int_equal(fired, 1);
 }
 
+static size_t count_reports(unsigned code)
+{
+	size_t count = 0;
+	for (size_t heard = 0; heard < MANY;) {
+		struct handoff_message message = fake_hear(HANDOFF_CLOSED);
+		for (size_t at = 0; at < message.payload_bytes; at += HANDOFF_CLOSED_BYTES) {
+			struct handoff_closed report;
+			handoff_closed_read(message.payload + at, &report);
+			count += report.code == code;
+			heard++;
+		}
+	}
+	return count;
+}
+
+static void test_answers_that_came_while_it_stood_still_count(void **state)
+{
+	(void)state;
+	static int clients[MANY];
+	for (size_t i = 0; i < MANY; i++) {
+		clients[i] = fake_connect(i + 2, SOCK_STREAM);
+		baton_close(fake_app.conn, 3000, NULL);
+	}
+	fake_turns();
+	for (size_t i = 0; i < MANY; i++) {
+		fake_write(clients[i], FAKE_FIN | 8, "\x0b\xb8", 2);
+	}
+	fake_pass_ms(LONG_MS);
+	fake_turns();
+	assert_int_equal(count_reports(3000), MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		close(clients[i]);
+	}
+}
+
+static void test_last_words_wait_while_somebody_reads(void **state)
+{
+	(void)state;
+	static char big[900000];
+	assert_int_equal(baton_subscribe(fake_app.conn, "news"), 0);
+	assert_int_equal(baton_send(fake_app.conn, BATON_BINARY, big, sizeof big), BATON_QUEUED);
+	assert_int_equal(baton_publish(fake_baton, "news", NULL, BATON_BINARY, big, sizeof big), 0);
+	fake_turns();
+	fake_read(client, &len);
+	fake_pass_ms(5001);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 0);
+	fake_pass_ms(5001);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 1);
+	assert_int_equal(fake_app.code, 1008);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -113,6 +166,8 @@ int main(void)
 		TEST(test_close_after_long_work_waits_for_the_answer),
 		TEST(test_last_words_after_long_work_linger),
 		TEST(test_timer_that_begins_after_long_work_waits_as_long),
+		TEST(test_answers_that_came_while_it_stood_still_count),
+		TEST(test_last_words_wait_while_somebody_reads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
