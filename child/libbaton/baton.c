@@ -84,6 +84,7 @@ static int start(struct baton *baton, int channel_fd)
 	}
 	loop_lane_init(&baton->closing, baton->loop, conn_handle_timeout);
 	loop_lane_init(&baton->lingering, baton->loop, conn_handle_timeout);
+	loop_lane_init(&baton->later, baton->loop, conn_handle_later);
 	drain_init(baton);
 	keepalive_init(baton);
 	handshake_prepare();
@@ -153,6 +154,7 @@ void baton_destroy(struct baton *baton)
 		channel_finish(baton);
 		loop_lane_finish(&baton->closing);
 		loop_lane_finish(&baton->lingering);
+		loop_lane_finish(&baton->later);
 		drain_finish(&baton->drain);
 		keepalive_finish(&baton->keepalive);
 	}

@@ -238,6 +238,16 @@ void conn_handle_timeout(struct loop_timer *timer)
 	}
 }
 
+void conn_go_on_later(struct baton_conn *conn)
+{
+	loop_timer_start(&conn->baton->later, &conn->timer, 0);
+}
+
+void conn_handle_later(struct loop_timer *timer)
+{
+	turn_defer(loop_owner(timer, struct baton_conn, timer));
+}
+
 /* ---- closing ---- */
 
 /* At most 123 bytes, and no cut character. */
@@ -270,7 +280,7 @@ void conn_close(struct baton_conn *conn, unsigned code, const char *why)
 	conn->who = CONN_BY_CHILD;
 	conn->state = CONN_CLOSING;
 	start_wait(conn, &conn->baton->closing, CLOSING_MS);
-	if (conn->is_paused && conn->kept != NULL) {
+	if (conn->kept != NULL) {
 		turn_defer(conn); /* the client's Close may be in what was not looked at */
 	}
 	output_close(conn, code, why, len);

@@ -39,7 +39,8 @@ struct baton_conn {
 	struct baton_conn *next_in_table;
 	struct baton_conn *next_deferred;
 	struct buffer *kept; /* OPENING: the offer's payload (BATON_LATER); then: bytes that were
-				   read and not used; more than SESSION_MAX_TAIL only after a pause */
+				   read and not used; more than SESSION_MAX_TAIL only after a pause
+				   or before conn_go_on_later has gone on */
 	struct buffer
 		*message; /* OPEN: the message that is not complete; then: the reason, with NUL */
 	struct queue *queue;                 /* output that the kernel did not take */
@@ -100,7 +101,12 @@ void conn_close_now(struct baton_conn *, unsigned code);
 void conn_settle(struct baton_conn *);
 void conn_settle_unless_current(struct baton_conn *);
 
-/* The handlers of the lanes baton->closing and baton->lingering. */
+/* Looks at what is kept in the next turn (perhaps once more in this one), unless it is paused then.
+ * OPEN only: no other wait runs. */
+void conn_go_on_later(struct baton_conn *);
+
+/* The handlers of the lanes baton->closing and baton->lingering, and of baton->later. */
 void conn_handle_timeout(struct loop_timer *);
+void conn_handle_later(struct loop_timer *);
 
 #endif

@@ -32,6 +32,7 @@ struct baton {
 	struct packing packing;
 	struct watch_list watches;
 	struct loop_lane closing, lingering; /* waits of connections */
+	struct loop_lane later;              /* conn_go_on_later */
 	struct session_limits limits;
 	size_t send_limit;
 	bool is_in_turn; /* else a deadline or deferred work must wake the loop */
@@ -44,6 +45,7 @@ struct baton {
 	struct baton_conn *deferred, *last_deferred;
 	struct baton_conn *opening; /* whose open runs: its offer is channel.offer */
 	struct baton_conn *current; /* whose event runs: batch is its output */
+	size_t unpacked_bytes;      /* of what is being fed to current */
 	size_t batch_length;
 	uint8_t batch[HOST_BATCH_BYTES];
 	uint8_t receive[SESSION_MAX_TAIL + HOST_RECEIVE_BYTES]; /* kept bytes go before a read */

@@ -16,6 +16,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* Of one read, after which its rest waits for the next turn: 64 KiB of packed zeroes are 64 MiB of
+ * work, and every other client would wait for it. */
+enum { MOST_UNPACKED_BYTES = 256 * 1024 };
+
 static const char no_memory[] = "no memory";
 
 /* The client's direction has ended without a Close. What is queued for it is still written. */
@@ -44,6 +48,7 @@ static void deliver_whole(struct baton_conn *conn, const struct session_piece *p
 	struct deflate_bytes whole = {data, len};
 	if (!piece->packed ||
 	    packing_unpack(conn, piece->opcode == SESSION_TEXT, data, len, &whole)) {
+		conn->baton->unpacked_bytes += piece->packed ? whole.len : 0;
 		deliver(conn, piece->opcode, whole.at, whole.len);
 	}
 }
@@ -134,21 +139,31 @@ static bool is_listening(const struct baton_conn *conn)
 	return conn->state == CONN_CLOSING || (conn->state == CONN_OPEN && !conn->is_paused);
 }
 
+/* Behind our Close nothing is unpacked, so the client's is found at once. */
+static bool has_worked_enough(const struct baton_conn *conn)
+{
+	return conn->state == CONN_OPEN && conn->baton->unpacked_bytes >= MOST_UNPACKED_BYTES;
+}
+
 /* Callbacks may close, break or pause the connection at any point of this. */
 static void feed(struct baton_conn *conn, uint8_t *data, size_t len)
 {
+	struct baton *baton = conn->baton;
 	enum session_event event = SESSION_PONG;
-	while (event != SESSION_NEED_MORE && is_listening(conn)) {
+	baton->unpacked_bytes = 0;
+	while (event != SESSION_NEED_MORE && is_listening(conn) && !has_worked_enough(conn)) {
 		struct session_piece piece;
 		size_t used;
-		event = session_next(&conn->session, &conn->baton->limits, data, len, &used,
-				     &piece);
+		event = session_next(&conn->session, &baton->limits, data, len, &used, &piece);
 		data += used;
 		len -= used;
 		handle(conn, event, &piece, len);
 	}
 	if (len > 0 && conn->state <= CONN_CLOSING && !buffer_append(&conn->kept, data, len, len)) {
 		conn_break(conn);
+	}
+	if (len > 0 && has_worked_enough(conn)) {
+		conn_go_on_later(conn);
 	}
 }
 
@@ -175,8 +190,10 @@ void receive_kept(struct baton_conn *conn)
 
 void receive_read(struct baton_conn *conn)
 {
-	if (conn->state != CONN_LINGERING && buffer_length(conn->kept) > SESSION_MAX_TAIL) {
-		receive_kept(conn); /* of a pause; only behind it is there room to read */
+	bool goes_on_later = conn->state == CONN_OPEN && loop_timer_is_running(&conn->timer);
+	if (conn->state != CONN_LINGERING &&
+	    (goes_on_later || buffer_length(conn->kept) > SESSION_MAX_TAIL)) {
+		receive_kept(conn); /* the end of file is behind it; and there is room to read then */
 		return;
 	}
 	uint8_t *to = conn->baton->receive + SESSION_MAX_TAIL;

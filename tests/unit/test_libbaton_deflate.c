@@ -286,6 +286,78 @@ static void test_deflate_ends_a_bomb_with_1009(void **state)
 	free(bomb);
 }
 
+enum { BOMBS = 50 };
+
+/* Many messages of much more than their size in one read, and a Close frame behind them. */
+static void send_bombs(struct client *client)
+{
+	static char zeros[100000];
+	size_t len;
+	for (int i = 0; i < BOMBS; i++) {
+		const uint8_t *packed = client_pack(client, zeros, sizeof zeros, &len);
+		fake_write(client->fd, FAKE_FIN | RSV1 | 2, packed, len);
+	}
+	fake_write(client->fd, FAKE_FIN | 8, "\x03\xe8", 2);
+	fake_app.echoes = false;
+}
+
+static void test_deflate_works_off_many_bombs_in_many_turns(void **state)
+{
+	(void)state;
+	send_bombs(connect_one());
+	assert_int_equal(baton_dispatch(fake_baton), 0);
+	assert_in_range(fake_app.messages, 1, BOMBS / 5);
+	fake_turns();
+	assert_int_equal(fake_app.messages, BOMBS);
+	assert_int_equal(fake_app.closed, 1);
+	assert_int_equal(fake_app.code, 1000);
+}
+
+static void test_deflate_finds_the_close_behind_bombs_at_once(void **state)
+{
+	(void)state;
+	send_bombs(connect_one());
+	baton_dispatch(fake_baton);
+	int messages = fake_app.messages;
+	baton_close(fake_app.conn, 3000, NULL);
+	fake_turns();
+	assert_int_equal(fake_app.messages, messages);
+	assert_int_equal(fake_app.closed, 1);
+	assert_int_equal(fake_app.code, 3000);
+}
+
+static void test_deflate_loses_nothing_of_a_client_that_leaves(void **state)
+{
+	(void)state;
+	static char zeros[90000];
+	struct client *client = connect_one();
+	size_t len;
+	fake_app.echoes = false;
+	for (int i = 0; i < 6; i++) { /* no more in a turn */
+		const uint8_t *packed = client_pack(client, zeros, sizeof zeros, &len);
+		fake_write(client->fd, FAKE_FIN | RSV1 | 2, packed, len);
+	}
+	fake_write(client->fd, FAKE_FIN | 1, "bye", 3);
+	shutdown(client->fd, SHUT_WR);
+	fake_turns();
+	assert_int_equal(fake_app.messages, 7);
+	assert_int_equal(fake_app.closed, 1);
+}
+
+static void test_deflate_leaves_a_paused_connection_alone(void **state)
+{
+	(void)state;
+	send_bombs(connect_one());
+	baton_dispatch(fake_baton);
+	int messages = fake_app.messages;
+	baton_pause(fake_app.conn, true);
+	fake_turns();
+	assert_int_equal(fake_app.messages, messages);
+	baton_pause(fake_app.conn, false);
+	fake_turns();
+	assert_int_equal(fake_app.messages, BOMBS);
+}
+
 static void test_deflate_ends_what_is_wrong_with_its_code(void **state)
 {
 	(void)state;
@@ -503,6 +575,10 @@ int main(void)
 		TEST(test_deflate_brings_a_packed_message_as_one_piece, setup_pieces),
 		TEST(test_deflate_leaves_pieces_of_the_authors_alone, setup),
 		TEST(test_deflate_ends_a_bomb_with_1009, setup),
+		TEST(test_deflate_works_off_many_bombs_in_many_turns, setup),
+		TEST(test_deflate_finds_the_close_behind_bombs_at_once, setup),
+		TEST(test_deflate_loses_nothing_of_a_client_that_leaves, setup),
+		TEST(test_deflate_leaves_a_paused_connection_alone, setup),
 		TEST(test_deflate_ends_what_is_wrong_with_its_code, setup),
 		TEST(test_deflate_checks_packed_text_and_only_text, setup),
 		TEST(test_deflate_takeover_remembers_what_was_said, setup_takeover),
