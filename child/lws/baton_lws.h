@@ -11,7 +11,9 @@
  * loops. What the program does in its protocols' callbacks stays as it is: handshake, ws role,
  * mounts. One adapter a process, all calls from the thread that services the context.
  *
- * Plain HTTP requests come on routes with http = true, one a connection. The adapter keeps to the
+ * Plain HTTP requests come on routes with http = true, one a connection. A target with an encoded
+ * line end or NUL (%0D, %0A, %00) is refused with 400, since libwebsockets would take what follows
+ * for header fields: a client could forge those that the gateway drops. The adapter keeps to the
  * pool's message_limit (1009), passes nothing on that a client sends behind its Close frame, drains
  * with 1001 spread over the time, wakes the timers of libwebsockets on libev (they sleep there),
  * and silences errors and notices while a socket is adopted, for each is logged as an error.

@@ -21,6 +21,7 @@ enum {
 	OWN_DESCRIPTORS =
 		32,        /* libwebsockets' own and the program's, besides startup.c's reserve */
 	GOING_AWAY = 1001, /* RFC 6455, 7.4.1 */
+	BAD_REQUEST = 400,
 };
 
 /* ---- to the gateway ---- */
@@ -120,6 +121,21 @@ const char *baton_lws_offer_get(const struct baton_lws_offer *offer, const char 
 	return handoff_pairs_find(offer->message->payload, offer->message->payload_bytes, key);
 }
 
+/* libwebsockets decodes the target while it still looks for the end of its line: an encoded line
+ * end is one to it, and what follows a header field, which the gateway has not judged. */
+static bool has_encoded_line_end(const char *head)
+{
+	const char *end = head + strcspn(head, "\r");
+	const char *at = head;
+	while ((at = memchr(at, '%', (size_t)(end - at))) != NULL) {
+		if (at[1] == '0' && strchr("0aAdD", at[2]) != NULL) { /* or a NUL */
+			return true;
+		}
+		at++;
+	}
+	return false;
+}
+
 /* 0, or the status with which the program does not want the client. */
 static int ask_program(const struct handoff_message *message)
 {
@@ -144,7 +160,7 @@ static void handle_offer(const struct handoff_message *offer, int fd)
 		refuse(offer->id, fd, 0);
 		return;
 	}
-	int status = ask_program(offer);
+	int status = has_encoded_line_end(head) ? BAD_REQUEST : ask_program(offer);
 	struct member *member = status == 0 ? member_create(offer) : NULL;
 	if (member == NULL) {
 		refuse(offer->id, fd, status);

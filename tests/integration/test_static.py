@@ -215,6 +215,14 @@ def test_websocket_upgrade_is_refused(server):
     assert response.status == 404
 
 
+@pytest.mark.parametrize("target", ["/text.txt%0aX-Forwarded-For:192.0.2.9,", "/text.txt?%0AX:1",
+                                    "/text.txt%0D%0aX:1", "/text.txt?a=%0d", "/text.txt?a=%00"])
+def test_no_target_can_forge_a_header_field(server, target):
+    """libwebsockets decodes before it looks for the end of the line."""
+    assert ask(server, target).status == 400
+    assert ask(server, "/text.txt?a=%2500%0B").status == 200
+
+
 def test_only_the_first_of_several_requests_is_answered(server):
     one = b"GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n"
     response = raw.request(server.address(), one + one.replace(b"big.bin", b"text.txt"))
