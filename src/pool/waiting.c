@@ -6,6 +6,7 @@
 #include "pool/handover_private.h"
 
 #include "config/config.h"
+#include "pool/hash.h"
 
 #include <assert.h>
 
@@ -111,11 +112,14 @@ void handover_refuse_waiting(struct pool *pool, enum refusal refusal)
 
 /* ---- serving ---- */
 
-/* Affinity: another seat than this must take it, and still may. */
+/* Affinity: another seat than this must take it, and still may. The one that was chosen is not the
+ * best any more where a better one has been opened or has room again. */
 static bool waits_for_other(const struct ticket *ticket, const struct seat *seat)
 {
 	const struct seat *wants = ticket->wants;
-	return wants != NULL && wants != seat && pool_seat_has_room(wants);
+	return wants != NULL && wants != seat && pool_seat_has_room(wants) &&
+	       hash_weight(ticket->key_hash, wants->index) >=
+		       hash_weight(ticket->key_hash, seat->index);
 }
 
 /* Who waits for another seat, or finds none, is passed over; the others go in their order. */

@@ -362,6 +362,19 @@ static void test_queue_by_hash_of_a_dead_child_waits_for_its_next_home(void **st
 	rig_forget(&client);
 }
 
+static void test_queue_by_hash_goes_home_as_soon_as_home_is_open(void **state)
+{
+	(void)state;
+	struct rig_client client;
+	rig.children[0].seat.state = SEAT_SHUT;
+	rig.children[1].seat.state = SEAT_SUSPECT;
+	rig_submit_by_hash(&client, 1, 0);
+	assert_is_waiting(&client);
+	let_go(0);
+	assert_true(rig_is_offered_to(&client, 0));
+	rig_forget(&client);
+}
+
 #define queue_test(name)     cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 #define one_child_test(name) cmocka_unit_test_setup_teardown(name, rig_setup_one, rig_teardown)
 
@@ -388,6 +401,7 @@ int main(void)
 		queue_test(test_queue_by_hash_moves_when_its_child_is_shut),
 		queue_test(test_queue_by_hash_moves_when_its_child_is_full),
 		queue_test(test_queue_by_hash_of_a_dead_child_waits_for_its_next_home),
+		queue_test(test_queue_by_hash_goes_home_as_soon_as_home_is_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
