@@ -138,6 +138,18 @@ static enum handoff_result send_message(const struct ticket *ticket, const struc
 	return native_offer(link, ticket->id, ticket->message, ticket->message_bytes, ticket->fd);
 }
 
+void handover_start_offer_timer(struct ticket *ticket)
+{
+	struct handover *self = ticket->pool->handover;
+	const uint64_t now_ms = loop_now_ms(self->loop);
+	unsigned wait_ms = ticket->pool->config->offer_timeout_ms;
+	/* Who has come back from the dead after the deadline gets the child's time to read once. */
+	if (ticket->deadline_ms > now_ms && ticket->deadline_ms - now_ms < wait_ms) {
+		wait_ms = (unsigned)(ticket->deadline_ms - now_ms);
+	}
+	loop_timer_start(&self->offer_lane, &ticket->timer, wait_ms);
+}
+
 enum handoff_result handover_send_offer(struct ticket *ticket, struct receiver *receiver)
 {
 	struct handover *self = ticket->pool->handover;
@@ -152,7 +164,7 @@ enum handoff_result handover_send_offer(struct ticket *ticket, struct receiver *
 			ticket->pool->asked += handover_asks(ticket->pool) ? 1 : 0;
 			ticket->deadline_ms = ticket->offered_ms + config->handover_timeout_ms;
 		}
-		loop_timer_start(&self->offer_lane, &ticket->timer, config->offer_timeout_ms);
+		handover_start_offer_timer(ticket);
 	}
 	return result;
 }

@@ -17,6 +17,9 @@ void handover_end_offer(struct ticket *);
 /* Sends the message to the receiver; ticket and receiver are linked on HANDOFF_OK only. */
 enum handoff_result handover_send_offer(struct ticket *, struct receiver *);
 
+/* Until the next look at an offer: offer_timeout, or what is left until its deadline. */
+void handover_start_offer_timer(struct ticket *);
+
 /* The seat that the ticket should go to now. */
 enum pool_choice handover_choose(const struct ticket *, struct seat **seat_r);
 

@@ -112,7 +112,7 @@ void handover_handle_offer_timer(struct loop_timer *timer)
 	struct receiver *receiver = ticket->receiver;
 	struct handover *self = ticket->pool->handover;
 	if (loop_now_ms(self->loop) < ticket->deadline_ms && !may_move(ticket)) {
-		loop_timer_start(&self->offer_lane, timer, ticket->pool->config->offer_timeout_ms);
+		handover_start_offer_timer(ticket);
 		return;
 	}
 	struct came_back back = take_back(receiver, true);

@@ -189,6 +189,18 @@ static void test_handover_fails_an_offer_that_nobody_reads_in_time(void **state)
 	assert_false(handover_taken(&rig.children[0], 7));
 }
 
+static void test_handover_timeout_holds_where_the_offer_timeout_is_longer(void **state)
+{
+	(void)state;
+	struct rig_client client;
+	rig.config.handover_timeout_ms = SHORT_MS;
+	rig_submit(&client, 7);
+	uint64_t start_ms = loop_now_ms(rig.loop);
+	rig_until(&client.failed, 1);
+	assert_int_equal(client.refusal, REFUSAL_HANDOVER_TIMEOUT);
+	assert_in_range(loop_now_ms(rig.loop), start_ms + SHORT_MS, start_ms + 2 * SHORT_MS);
+}
+
 /* ---- read, and not acknowledged ---- */
 
 static void test_handover_never_moves_what_a_living_child_has_read(void **state)
@@ -447,6 +459,7 @@ int main(void)
 		handover_test(test_handover_leaves_an_unread_offer_where_nobody_else_is_prompt),
 		handover_test(test_handover_leaves_an_unread_offer_by_hash),
 		one_child_test(test_handover_fails_an_offer_that_nobody_reads_in_time),
+		handover_test(test_handover_timeout_holds_where_the_offer_timeout_is_longer),
 		handover_test(test_handover_never_moves_what_a_living_child_has_read),
 		handover_test(test_handover_tells_of_a_child_that_reads_and_stays_mute),
 		handover_test(test_handover_leaves_nothing_with_a_child_that_stayed_mute),

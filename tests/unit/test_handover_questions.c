@@ -187,6 +187,19 @@ static void test_question_that_nobody_reads_fails_at_the_deadline(void **state)
 	assert_int_equal(rig.children[0].unanswered, 0);
 }
 
+static void test_answer_has_its_time_alone_where_the_offer_timeout_is_longer(void **state)
+{
+	(void)state;
+	struct rig_client client;
+	rig.config.handover_timeout_ms = LATE_MS;
+	rig_submit(&client, 7);
+	uint64_t start_ms = loop_now_ms(rig.loop);
+	assert_int_equal(rig_read(0), 7);
+	rig_until(&client.failed, 1);
+	assert_int_equal(client.refusal, REFUSAL_HANDOVER_TIMEOUT);
+	assert_in_range(loop_now_ms(rig.loop), start_ms + LATE_MS, start_ms + 2 * LATE_MS);
+}
+
 /* ---- deaths ---- */
 
 static void test_questions_of_a_dead_child_are_put_to_another_read_or_not(void **state)
@@ -271,6 +284,7 @@ int main(void)
 		question_test(test_question_that_is_read_and_not_answered_fails_at_the_deadline),
 		one_child_test(test_question_that_fails_makes_room_for_one_that_waits),
 		one_child_test(test_question_that_nobody_reads_fails_at_the_deadline),
+		question_test(test_answer_has_its_time_alone_where_the_offer_timeout_is_longer),
 		question_test(test_questions_of_a_dead_child_are_put_to_another_read_or_not),
 		question_test(test_question_that_kills_three_children_fails),
 		question_test(test_read_questions_of_a_child_that_drains_stay_its_own),
