@@ -223,9 +223,12 @@ static bool command_connections(struct gateway *gateway, struct control_reply *r
 	return reply_text(reply, strdup(""));
 }
 
+/* Asked again it changes nothing, unlike a second signal: who repeats it did not say --now. */
 static bool command_stop(struct gateway *gateway, struct control_reply *reply)
 {
-	stop_more(gateway, GATEWAY_DRAINING);
+	if (gateway->state == GATEWAY_RUNNING) {
+		stop_more(gateway, GATEWAY_DRAINING);
+	}
 	return reply_text(reply, strdup("{\"state\": \"draining\"}\n"));
 }
 

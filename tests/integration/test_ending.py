@@ -116,6 +116,16 @@ def test_second_signal_ends_at_once(serve):
     assert time.monotonic() - began < 3
 
 
+def test_stop_that_is_repeated_drains_on(serve):
+    gateway = serve(patient_pool(["baton-fault", "--ignore-term"], children=1, stop="200ms"))
+    client, = connect(gateway, 1)
+    for _ in range(3):
+        assert gateway.command("stop").returncode == 0
+        client.echo("still there")
+    assert [e["step"] for e in gateway.events("stopping")] == ["drain"]
+    gateway.stop(signal.SIGQUIT)
+
+
 def test_sigquit_ends_without_a_drain(serve):
     gateway = serve(patient_pool())
     clients = connect(gateway, 4)
