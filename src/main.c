@@ -131,6 +131,10 @@ static bool parse_options(int argc, char **argv, struct options *options)
 			options->address = optarg;
 			break;
 		case OPTION_CONTROL:
+			if (optarg[0] == '\0') { /* the kernel would take it for an abstract name */
+				usage_error("--control needs a path", "");
+				return false;
+			}
 			options->control = optarg;
 			break;
 		case OPTION_JSON:

@@ -56,7 +56,8 @@ def test_version_is_one_line():
 
 @pytest.mark.parametrize("args", [["juggle"], ["--juggle"], ["serve", "--juggle"], ["status", "x"],
                                   ["serve", "--port"], ["serve", "--child", "x", "--port", "99999"],
-                                  ["check"]])
+                                  ["check"], ["status", "--control", ""],
+                                  ["serve", "--child", "x", "--port", "0", "--control", ""]])
 def test_wrong_usage_exits_2_and_says_why(args):
     result = run_baton(*args)
     assert result.returncode == 2, (result.returncode, result.stdout, result.stderr)
