@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "control/status.h"
 #include "counters.h"
+#include "guard.h"
 #include "log.h"
 #include "pool/ledger.h"
 #include "supervise/heartbeat.h"
@@ -162,11 +163,18 @@ static const struct supervisor_events supervisor_events = {
 	.stopped = handle_stopped,
 };
 
+static void handle_turn_begin(void *data)
+{
+	(void)data;
+	guard_begin();
+}
+
 /* Lines of several turns share a write: a busy gateway spends a fifth of a call a connection on
  * it. */
 static void handle_turn_end(void *data)
 {
 	struct gateway *gateway = data;
+	guard_end();
 	if (log_buffered() >= LOG_WRITE_BYTES) {
 		log_flush();
 	} else if (log_buffered() > 0 && !loop_timer_is_running(&gateway->log_timer)) {
@@ -319,12 +327,13 @@ static int gateway_init(struct gateway *gateway, const struct config *config)
 {
 	*gateway = (struct gateway){.config = config};
 	gateway->loop = loop_create();
-	if (gateway->loop == NULL || watch_signals(gateway) != 0) {
+	if (gateway->loop == NULL || watch_signals(gateway) != 0 || guard_init() != 0) {
 		log_event(LOG_ERROR, "loop-failed", "error=\"%s\"", strerror(errno));
 		return -1;
 	}
 	gateway->started_ms = loop_now_ms(gateway->loop);
 	loop_lane_init(&gateway->log_lane, gateway->loop, handle_log_timer);
+	loop_on_turn_begin(gateway->loop, handle_turn_begin, gateway);
 	loop_on_turn_end(gateway->loop, handle_turn_end, gateway);
 	gateway->ledger = ledger_create(config->max_connections + LIMITS_SPARE_SLOTS);
 	uint64_t seed[2];
@@ -386,6 +395,7 @@ int gateway_serve(const struct config *config)
 		failed = 1;
 	}
 	log_event(LOG_INFO, "stopped", "exit=%d", failed ? GATEWAY_FAILED : GATEWAY_OK);
+	guard_begin();
 	gateway_finish(&gateway);
 	log_close();
 	return failed ? GATEWAY_FAILED : GATEWAY_OK;

@@ -82,6 +82,12 @@ void loop_stop(struct loop *loop)
 	loop->stopped = true;
 }
 
+void loop_on_turn_begin(struct loop *loop, loop_turn_fn *fn, void *data)
+{
+	loop->on_turn_begin = fn;
+	loop->turn_begin_data = data;
+}
+
 void loop_on_turn_end(struct loop *loop, loop_turn_fn *fn, void *data)
 {
 	loop->on_turn_end = fn;
@@ -177,14 +183,17 @@ int loop_turn(struct loop *loop, int max_wait_ms)
 		wait_ms = max_wait_ms;
 	}
 	int count = epoll_wait(loop->epoll_fd, loop->events, BATCH, wait_ms);
-	if (count < 0 && errno != EINTR) {
-		return -1;
+	if (count < 0) {
+		return errno == EINTR ? 0 : -1;
 	}
 	if (wait_ms != 0) {
 		loop_refresh(loop);
 	}
+	if (loop->on_turn_begin != NULL) {
+		loop->on_turn_begin(loop->turn_begin_data);
+	}
 	loop->next = 0;
-	loop->count = count < 0 ? 0 : count;
+	loop->count = count;
 	handle_batch(loop);
 	loop_fire_timers(loop);
 	if (loop->on_turn_end != NULL) {

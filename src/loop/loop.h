@@ -92,8 +92,10 @@ int loop_fd(const struct loop *);
 int loop_wait_ms(struct loop *);
 int loop_turn(struct loop *, int max_wait_ms);
 
-/* Called once at the end of every turn, after all handlers, before the next wait. */
+/* Called once at the end of every turn, after all handlers, before the next wait; and once when the
+ * wait is over, before all handlers. */
 void loop_on_turn_end(struct loop *, loop_turn_fn *, void *data);
+void loop_on_turn_begin(struct loop *, loop_turn_fn *, void *data);
 
 /*
  * Watches fd. 0, or -1 with errno (epoll_ctl(2)); io->fd stays -1 then. The loop never closes fd

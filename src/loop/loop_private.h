@@ -16,8 +16,8 @@ struct loop {
 	bool stopped;
 	uint64_t now_ms;
 	struct loop_lane *lanes;
-	loop_turn_fn *on_turn_end;
-	void *turn_end_data;
+	loop_turn_fn *on_turn_begin, *on_turn_end;
+	void *turn_begin_data, *turn_end_data;
 
 	struct loop_io signal_io;
 	loop_signal_fn *on_signal;

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import raw
 from gateway import REPOSITORY, Gateway
 from probes import (IS_SANITIZED, Client, answers, children, close_all, descriptors, opened, pids,
                     pool, rss_bytes, wait_connections, wait_ready, wait_until)
@@ -132,6 +133,14 @@ def test_packet_that_is_wrong_costs_that_child_its_life(gateway, name, word):
     assert gateway.wait_event("child-exit", since=mark)["pid"] == broken["pid"]
     wait_ready(gateway, 2, "rogue")
     client.close()
+
+
+@pytest.mark.parametrize("end, event", [("taken", "close"), ("refused", "refuse")])
+def test_socket_that_lingers_holds_up_nobody(gateway, end, event):
+    with raw.Connection(gateway.address()) as client:
+        client.send(raw.upgrade_head(f"/rogue?linger={end}"))
+        gateway.wait_event(event, client=client.client)
+        assert raw.get(gateway.address(), "/healthz").status == 200
 
 
 @pytest.mark.parametrize("name", ["unknown-type", "full-packet"])

@@ -6,6 +6,7 @@ sent when the offer has been taken. For the integration tests; baton-fault has t
 import os
 import signal
 import socket
+import struct
 import sys
 
 from python_child import (CLOSED, CONNECTION, HEADER, MAX_PACKET, PONG, READY, REFUSED, REPORT,
@@ -57,8 +58,27 @@ ROGUES = {
 }
 
 
+def leave_lingering(client):
+    """Who closes it last would wait for an hour, as its client does not read."""
+    client.setblocking(False)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    try:
+        while True:
+            client.send(bytes(65536))
+    except BlockingIOError:
+        client.close()
+
+
 class Rogue(Child):
     def handle_message(self, kind, ident, pairs, sockets, flags):
+        if kind == CONNECTION and b"linger=" in pairs["QUERY_STRING"]:
+            leave_lingering(sockets.pop())
+            if pairs["QUERY_STRING"].endswith(b"taken"):
+                self.channel.send(packet(TAKEN, ident))
+                self.channel.send(packet(CLOSED, payload=report(ident)))
+            else:
+                self.channel.send(packet(REFUSED, ident, write_pairs(STATUS=503)))
+            return
         super().handle_message(kind, ident, pairs, sockets, flags)
         if kind == CONNECTION:
             query = dict(part.split("=", 1) for part in
