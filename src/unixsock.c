@@ -52,3 +52,38 @@ int unixsock_claim(const struct sockaddr_un *address)
 	}
 	return unlink(address->sun_path);
 }
+
+static int bind_and_listen(int fd, const struct sockaddr_un *address, int backlog,
+			   struct unixsock_file *file_r)
+{
+	struct stat info;
+	if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
+	    lstat(address->sun_path, &info) != 0) {
+		return -1;
+	}
+	*file_r = (struct unixsock_file){info.st_dev, info.st_ino};
+	return listen(fd, backlog);
+}
+
+int unixsock_listen(const struct sockaddr_un *address, mode_t mode, int backlog,
+		    struct unixsock_file *file_r)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask = umask(~mode & 0777);
+	int failed = fd < 0 || unixsock_claim(address) != 0 ||
+		     bind_and_listen(fd, address, backlog, file_r) != 0;
+	umask(mask);
+	if (failed) {
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+void unixsock_remove(const struct sockaddr_un *address, const struct unixsock_file *file)
+{
+	struct stat info;
+	if (lstat(address->sun_path, &info) == 0 && info.st_dev == file->dev &&
+	    info.st_ino == file->ino) {
+		unlink(address->sun_path);
+	}
+}

@@ -15,7 +15,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -47,26 +46,32 @@ static int set_tcp_options(int fd, int family)
 	return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) : 0;
 }
 
-static int bind_and_listen(struct listener *listener)
+static const struct sockaddr_un *unix_address(const struct listener *listener)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&listener->config->address;
+	return address->sa_family == AF_UNIX ? (const struct sockaddr_un *)address : NULL;
+}
+
+static int listen_on_tcp(struct listener *listener)
 {
 	const struct config_listener *config = listener->config;
 	const struct sockaddr *address = (const struct sockaddr *)&config->address;
-	bool is_unix = address->sa_family == AF_UNIX;
 	listener->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener->fd < 0) {
-		return -1;
-	}
-	if (is_unix ? unixsock_claim((const struct sockaddr_un *)address) != 0
-		    : set_tcp_options(listener->fd, address->sa_family) != 0) {
-		return -1;
-	}
-	if (bind(listener->fd, address, config->address_len) != 0) {
-		return -1;
-	}
-	if (is_unix && chmod(((const struct sockaddr_un *)address)->sun_path, config->mode) != 0) {
+	if (listener->fd < 0 || set_tcp_options(listener->fd, address->sa_family) != 0 ||
+	    bind(listener->fd, address, config->address_len) != 0) {
 		return -1;
 	}
 	return listen(listener->fd, LISTENER_BACKLOG);
+}
+
+static int bind_and_listen(struct listener *listener)
+{
+	if (unix_address(listener) == NULL) {
+		return listen_on_tcp(listener);
+	}
+	listener->fd = unixsock_listen(unix_address(listener), listener->config->mode,
+				       LISTENER_BACKLOG, &listener->file);
+	return listener->fd < 0 ? -1 : 0;
 }
 
 static void learn_name(struct listener *listener)
@@ -180,8 +185,8 @@ void listener_close(struct listener *listener)
 	}
 	loop_io_remove(listener->loop, &listener->io);
 	loop_lane_finish(&listener->lane);
-	fd_close(&listener->fd);
-	if (listener->config->address.ss_family == AF_UNIX) {
-		unlink(((const struct sockaddr_un *)&listener->config->address)->sun_path);
+	if (unix_address(listener) != NULL) {
+		unixsock_remove(unix_address(listener), &listener->file);
 	}
+	fd_close(&listener->fd);
 }

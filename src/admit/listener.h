@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "loop/loop.h"
+#include "unixsock.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -38,6 +39,7 @@ struct listener {
 	struct loop_lane lane; /* one timer: the end of the pause */
 	struct loop_timer pause;
 	int fd;
+	struct unixsock_file file; /* of a Unix socket */
 	unsigned index;
 	unsigned port; /* 0 for a Unix socket */
 	uint64_t pauses;

@@ -39,7 +39,8 @@ struct control {
 	struct loop_timer pause;
 	bool is_full; /* not accepting: all places are taken, or no descriptor is left */
 	struct client clients[CONTROL_CLIENTS];
-	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+	struct sockaddr_un address;
+	struct unixsock_file file;
 };
 
 static void accept_again(struct control *control)
@@ -219,29 +220,19 @@ static void make_directory(const char *path)
 	}
 }
 
-static int listen_at(const char *path)
+static int listen_at(struct control *control, const char *path)
 {
-	struct sockaddr_un address;
-	if (unixsock_address(&address, path) != 0) {
+	if (unixsock_address(&control->address, path) != 0) {
 		return -1;
 	}
 	make_directory(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask = umask(0177);
-	int failed = fd < 0 || unixsock_claim(&address) != 0 ||
-		     bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-		     listen(fd, CONTROL_CLIENTS) != 0;
-	umask(mask);
-	if (failed) {
-		fd_close(&fd);
-	}
-	return fd;
+	return unixsock_listen(&control->address, 0600, CONTROL_CLIENTS, &control->file);
 }
 
 struct control *control_create(struct loop *loop, const char *path, control_fn *fn, void *data)
 {
 	struct control *control = calloc(1, sizeof *control);
-	int fd = control != NULL ? listen_at(path) : -1;
+	int fd = control != NULL ? listen_at(control, path) : -1;
 	if (fd < 0 || loop_io_add(loop, &control->io, fd, LOOP_READ, handle_accept) != 0) {
 		log_event(LOG_ERROR, "control-failed", "path=%s error=\"%s\"%s", path,
 			  strerror(errno),
@@ -256,7 +247,6 @@ struct control *control_create(struct loop *loop, const char *path, control_fn *
 	control->loop = loop;
 	control->fn = fn;
 	control->data = data;
-	snprintf(control->path, sizeof control->path, "%s", path);
 	loop_lane_init(&control->lane, loop, handle_timer);
 	loop_lane_init(&control->pause_lane, loop, handle_pause_end);
 	log_event(LOG_INFO, "control", "path=%s", path);
@@ -275,9 +265,9 @@ void control_destroy(struct control *control)
 	}
 	int fd = control->io.fd;
 	loop_io_remove(control->loop, &control->io);
+	unixsock_remove(&control->address, &control->file);
 	fd_close(&fd);
 	loop_lane_finish(&control->lane);
 	loop_lane_finish(&control->pause_lane);
-	unlink(control->path);
 	free(control);
 }

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #define ROWS(table) (sizeof(table) / sizeof(table)[0])
@@ -220,6 +221,33 @@ static void test_unixsock_claim_leaves_what_is_no_socket(void **state)
 	assert_int_equal(errno, EEXIST);
 }
 
+static void test_unixsock_listen_gives_the_file_its_mode(void **state)
+{
+	(void)state;
+	struct unixsock_file file;
+	struct stat info;
+	int fd = unixsock_listen(&place.address, 0640, 1, &file);
+	assert_true(fd >= 0);
+	assert_int_equal(stat(place.address.sun_path, &info), 0);
+	assert_int_equal(info.st_mode & 0777, 0640);
+	unixsock_remove(&place.address, &file);
+	assert_false(is_there());
+	close(fd);
+}
+
+static void test_unixsock_remove_leaves_the_file_of_another(void **state)
+{
+	(void)state;
+	struct unixsock_file file, others;
+	int fd = unixsock_listen(&place.address, 0600, 1, &file);
+	unlink(place.address.sun_path);
+	int other = unixsock_listen(&place.address, 0600, 1, &others);
+	unixsock_remove(&place.address, &file);
+	assert_true(is_there());
+	close(fd);
+	close(other);
+}
+
 #define unixsock_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -234,6 +262,8 @@ int main(void)
 		unixsock_test(test_unixsock_claim_leaves_a_server_of_another_type),
 		unixsock_test(test_unixsock_claim_leaves_the_file_when_it_cannot_ask),
 		unixsock_test(test_unixsock_claim_leaves_what_is_no_socket),
+		unixsock_test(test_unixsock_listen_gives_the_file_its_mode),
+		unixsock_test(test_unixsock_remove_leaves_the_file_of_another),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
