@@ -290,7 +290,7 @@ pid_t spawner_start(struct spawner *spawner, unsigned token, const struct spawn_
 {
 	int report[2] = {-1, -1};
 	struct process *process = process_create(spawner, token);
-	if (process == NULL || pipe2(report, O_CLOEXEC) != 0) {
+	if (process == NULL || pipe2(report, O_CLOEXEC | O_NONBLOCK) != 0) {
 		goto fail;
 	}
 	process->pid = fork();
