@@ -79,6 +79,14 @@ int unixsock_listen(const struct sockaddr_un *address, mode_t mode, int backlog,
 	return fd;
 }
 
+bool unixsock_trusts_peer(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
 void unixsock_remove(const struct sockaddr_un *address, const struct unixsock_file *file)
 {
 	struct stat info;

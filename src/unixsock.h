@@ -3,6 +3,7 @@
 #ifndef BATON_UNIXSOCK_H
 #define BATON_UNIXSOCK_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct sockaddr_un;
@@ -29,6 +30,9 @@ int unixsock_claim(const struct sockaddr_un *);
  */
 int unixsock_listen(const struct sockaddr_un *, mode_t mode, int backlog,
 		    struct unixsock_file *file_r);
+
+/* Does root or our own user have the other end of a stream socket? See SO_PEERCRED in unix(7). */
+bool unixsock_trusts_peer(int fd);
 
 /* Before the socket is closed: removes its file, unless that has become another's. */
 void unixsock_remove(const struct sockaddr_un *, const struct unixsock_file *);

@@ -25,6 +25,11 @@ static int connect_to(const char *path)
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
 		fd_close(&fd);
 	}
+	/* The default path may be in /tmp, where anybody can listen. Root's cannot. */
+	if (fd >= 0 && geteuid() != 0 && !unixsock_trusts_peer(fd)) {
+		fd_close(&fd);
+		errno = EPERM;
+	}
 	return fd;
 }
 

@@ -163,14 +163,6 @@ static void handle_client(struct loop_io *io, unsigned events)
 	}
 }
 
-static bool is_trusted(int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof peer;
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-	       (peer.uid == 0 || peer.uid == geteuid());
-}
-
 static struct client *find_place(struct control *control)
 {
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
@@ -198,7 +190,7 @@ static void handle_accept(struct loop_io *io, unsigned events)
 		return;
 	}
 	*client = (struct client){.io = {.fd = -1}};
-	if (!is_trusted(fd) ||
+	if (!unixsock_trusts_peer(fd) ||
 	    loop_io_add(control->loop, &client->io, fd, LOOP_READ, handle_client)) {
 		fd_close(&fd);
 		return;

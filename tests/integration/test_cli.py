@@ -4,7 +4,11 @@ configuration), and that every sentence names file and line."""
 
 import os
 import re
+import shutil
+import socket
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -180,16 +184,33 @@ def test_second_gateway_at_the_same_control_socket_is_told_what_to_do(start):
     assert "in use" in result.stderr and "a gateway runs there" in result.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_who_may_not_ask_is_told_so(start):
-    gateway = start()
-    gateway.control.parent.chmod(0o755)
-    result = subprocess.run([BIN_DIR / "baton", "status", "--control", gateway.control],
-                            user=65534, group=65534, extra_groups=[], env=environment(),
+def ask_as(user, control):
+    """`baton status` of another user, who sees the control socket's directory but not ours."""
+    control.parent.chmod(0o755)
+    program = shutil.copy(BIN_DIR / "baton", control.parent)
+    result = subprocess.run([program, "status", "--control", control],
+                            user=user, group=user, extra_groups=[], env=environment(),
                             capture_output=True, text=True, timeout=TIMEOUT_SECS, check=False)
     assert result.returncode == 1
-    assert "Permission denied" in result.stderr and "Only root and the user" in result.stderr
-    assert "Is it running" not in result.stderr
+    assert "Only root and the user" in result.stderr and "Is it running" not in result.stderr
+    return result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_not_ask_is_told_so(start):
+    assert "Permission denied" in ask_as(65534, start().control)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_nobody_else_is_taken_for_the_gateway():
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as server:
+        control = Path(directory) / "control.sock"
+        server.bind(str(control))
+        control.chmod(0o777)
+        os.seteuid(65534)       # listen(2) is what SO_PEERCRED tells the owner of
+        server.listen()
+        os.seteuid(0)
+        assert "Operation not permitted" in ask_as(1, control)
 
 
 @pytest.mark.parametrize("program", [BIN_DIR / "baton-echo", "baton-echo"], ids=["path", "name"])
