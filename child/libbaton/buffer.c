@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one kind of memory that a connection takes beside its struct: output that waits, a message
- * that is not complete, bytes that cannot be used yet, an offer that is answered later. It knows
- * no limits: who appends has checked them.
+ * The memory that a connection takes beside its struct and its queue: a message that is not
+ * complete, bytes that cannot be used yet, an offer that is answered later. It knows no limits: who
+ * appends has checked them.
  */
 #include "libbaton/buffer.h"
 
@@ -26,7 +26,7 @@ static bool grow(struct buffer **buffer, size_t need, size_t expected)
 		return false;
 	}
 	if (old == NULL) {
-		fresh->start = fresh->length = 0;
+		fresh->length = 0;
 	}
 	fresh->size = size;
 	*buffer = fresh;
@@ -35,14 +35,8 @@ static bool grow(struct buffer **buffer, size_t need, size_t expected)
 
 bool buffer_append(struct buffer **buffer, const void *from, size_t len, size_t expected)
 {
-	struct buffer *old = *buffer;
-	size_t end = old != NULL ? old->start + old->length : 0;
-	if (old != NULL && end + len > old->size && old->start >= old->length) {
-		/* Moving costs no more than what was taken since the last time. */
-		memmove(old->at, old->at + old->start, old->length);
-		old->start = 0;
-		end = old->length;
-	}
+	const struct buffer *old = *buffer;
+	size_t end = buffer_length(old);
 	if ((old == NULL || end + len > old->size) && !grow(buffer, end + len, expected)) {
 		return false;
 	}
@@ -51,15 +45,6 @@ bool buffer_append(struct buffer **buffer, const void *from, size_t len, size_t 
 		(*buffer)->length += len;
 	}
 	return true;
-}
-
-void buffer_take(struct buffer **buffer, size_t len)
-{
-	(*buffer)->start += len;
-	(*buffer)->length -= len;
-	if ((*buffer)->length == 0) {
-		buffer_free(buffer);
-	}
 }
 
 void buffer_free(struct buffer **buffer)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes in a queue: appended at the end, taken from the front. Made when needed, NULL when
- * empty. */
+/* Bytes that gather: appended at the end. Made when needed, NULL when empty. */
 #ifndef BATON_BUFFER_H
 #define BATON_BUFFER_H
 
@@ -9,8 +8,7 @@
 #include <stdint.h>
 
 struct buffer {
-	size_t start;  /* the first byte that has not been taken */
-	size_t length; /* bytes from there */
+	size_t length; /* bytes that are there */
 	size_t size;   /* of at */
 	uint8_t at[];
 };
@@ -21,9 +19,6 @@ struct buffer {
  * it was.
  */
 bool buffer_append(struct buffer **buffer, const void *from, size_t len, size_t expected);
-
-/* Takes len bytes from the front, and frees the buffer when none is left. */
-void buffer_take(struct buffer **buffer, size_t len);
 
 void buffer_free(struct buffer **buffer); /* sets NULL */
 
