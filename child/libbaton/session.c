@@ -10,6 +10,7 @@
 
 #include "handoff/utf8.h"
 #include "libbaton/deflate.h"
+#include "libbaton/mask.h"
 
 enum {
 	BIT_FINAL = 0x80,
@@ -21,8 +22,6 @@ enum {
 	BITS_LENGTH = 0x7f,
 	LENGTH_IS_16_BIT = 126,
 	LENGTH_IS_64_BIT = 127,
-	MASK_BYTES = 4,
-	UNMASK_BLOCK = 64,
 };
 
 enum frame_result {
@@ -169,36 +168,6 @@ static enum frame_result frame_parse(struct frame *frame, const struct session *
 	return FRAME_OK;
 }
 
-/* Unmasks in place and leaves mask as the byte after at[len) needs it. A loop of constant count in
- * each block is what gcc turns into vector instructions at -O2. */
-static void unmask(uint8_t *at, size_t len, uint8_t mask[MASK_BYTES])
-{
-	uint64_t wide, eight;
-	memcpy(&wide, mask, MASK_BYTES);
-	memcpy((uint8_t *)&wide + MASK_BYTES, mask, MASK_BYTES);
-	size_t i = 0;
-	for (; len - i >= UNMASK_BLOCK; i += UNMASK_BLOCK) {
-		for (size_t k = 0; k < UNMASK_BLOCK; k += sizeof eight) {
-			memcpy(&eight, at + i + k, sizeof eight);
-			eight ^= wide;
-			memcpy(at + i + k, &eight, sizeof eight);
-		}
-	}
-	for (; len - i >= sizeof eight; i += sizeof eight) {
-		memcpy(&eight, at + i, sizeof eight);
-		eight ^= wide;
-		memcpy(at + i, &eight, sizeof eight);
-	}
-	for (; i < len; i++) {
-		at[i] ^= mask[i % MASK_BYTES];
-	}
-	uint8_t old[MASK_BYTES];
-	memcpy(old, mask, MASK_BYTES);
-	for (size_t k = 0; k < MASK_BYTES; k++) {
-		mask[k] = old[(len + k) % MASK_BYTES];
-	}
-}
-
 static enum session_event session_fail(struct session *session, uint16_t code, const char *why,
 				       struct session_piece *piece_r)
 {
@@ -243,7 +212,7 @@ static enum session_event session_take_control(struct session *session, struct f
 		return SESSION_NEED_MORE;
 	}
 	uint8_t *at = data + frame->header_bytes;
-	unmask(at, payload_bytes, frame->mask);
+	mask_apply(at, payload_bytes, frame->mask);
 	*used_r = frame->header_bytes + payload_bytes;
 	if (frame->opcode == SESSION_OP_CLOSE) {
 		return session_take_close(session, at, payload_bytes, piece_r);
@@ -286,7 +255,7 @@ static enum session_event session_take_payload(struct session *session, uint8_t 
 	if (len > session->frame_left) {
 		len = (size_t)session->frame_left;
 	}
-	unmask(at, len, session->mask);
+	mask_apply(at, len, session->mask);
 	*used_r += len;
 	session->frame_left -= len;
 	session->in_frame = session->frame_left > 0;
