@@ -19,19 +19,6 @@ static inline struct slice slice_of(const char *text)
 	return (struct slice){text, strlen(text)};
 }
 
-/* The length of text, or what of it fits into max bytes without half a character of UTF-8. */
-static inline size_t slice_fit(const char *text, size_t max)
-{
-	size_t len = strnlen(text, max + 1);
-	if (len > max) {
-		len = max;
-		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80) {
-			len--; /* text[len] goes on a character */
-		}
-	}
-	return len;
-}
-
 static inline bool slice_equals(struct slice a, const char *text)
 {
 	return a.len == strlen(text) && memcmp(a.at, text, a.len) == 0;

@@ -9,6 +9,7 @@
  */
 #include "libbaton/conn.h"
 
+#include "handoff/utf8.h"
 #include "libbaton/buffer.h"
 #include "libbaton/host.h"
 #include "libbaton/offer.h"
@@ -250,19 +251,6 @@ void conn_handle_later(struct loop_timer *timer)
 
 /* ---- closing ---- */
 
-/* At most 123 bytes, and no cut character. */
-static size_t reason_length(const char *why)
-{
-	size_t len = why != NULL ? strnlen(why, MAX_REASON + 1) : 0;
-	if (len > MAX_REASON) {
-		len = MAX_REASON;
-		while (len > 0 && ((unsigned char)why[len] & 0xc0) == 0x80) {
-			len--;
-		}
-	}
-	return len;
-}
-
 void conn_close(struct baton_conn *conn, unsigned code, const char *why)
 {
 	if (conn->state == CONN_OPENING) {
@@ -272,7 +260,7 @@ void conn_close(struct baton_conn *conn, unsigned code, const char *why)
 	if (conn->state != CONN_OPEN) {
 		return;
 	}
-	size_t len = reason_length(why);
+	size_t len = why != NULL ? utf8_fit(why, MAX_REASON) : 0;
 	if (!session_code_is_valid(code)) {
 		code = 1011;
 	}

@@ -8,6 +8,7 @@
 
 #include "admit/field_list.h"
 #include "admit/request.h"
+#include "handoff/utf8.h"
 
 #include <assert.h>
 #include <resolv.h>
@@ -66,7 +67,7 @@ size_t closing_write(const struct closing *closing, int status, const char *reas
 		     char buf[CLOSING_MAX_BYTES])
 {
 	bool has_protocol = closing->protocol[0] != '\0';
-	size_t reason_len = slice_fit(reason, MAX_REASON_BYTES);
+	size_t reason_len = utf8_fit(reason, MAX_REASON_BYTES);
 	unsigned code = code_of(status);
 	int len = snprintf(buf, CLOSING_MAX_BYTES,
 			   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"

@@ -87,3 +87,15 @@ bool utf8_feed(uint32_t *state, const uint8_t *at, size_t len)
 	*state = (uint32_t)now;
 	return now != STATE_BAD;
 }
+
+size_t utf8_fit(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+	if (len > max) {
+		len = max;
+		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80) {
+			len--; /* text[len] goes on a character */
+		}
+	}
+	return len;
+}
