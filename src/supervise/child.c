@@ -221,6 +221,9 @@ void child_drain(struct child *child)
 
 void child_condemn(struct child *child, const char *why)
 {
+	if (child->channel_io.fd < 0) {
+		return; /* these are the last words of a dead one: nobody is left to punish */
+	}
 	log_event(LOG_ERROR, "child-broken", "pool=%s child=%u pid=%d reason=\"%s\" action=kill",
 		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid,
 		  why);

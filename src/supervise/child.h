@@ -76,7 +76,8 @@ void child_abort(struct child *, const char *why);
 /* For talk.c. It said READY: it takes connections from now on, capacity at most. */
 void child_become_ready(struct child *, unsigned capacity);
 
-/* For talk.c. It broke the protocol: it loses its own life, and nobody else's. */
+/* For talk.c. It broke the protocol: it loses its own life, and nobody else's. Nothing happens
+ * where its channel is not read any more: it is dead. */
 void child_condemn(struct child *, const char *why);
 
 /* For talk.c. A connection of this child is over; report: its own, or NULL when it died. */

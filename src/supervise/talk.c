@@ -41,6 +41,13 @@ static void handle_ready(struct child *child, const struct handoff_message *mess
 	} /* else it was told to stop in the meantime */
 }
 
+static void handle_taken(struct child *child, const struct handoff_message *message)
+{
+	if (!handover_taken(&child->receiver, message->id)) {
+		child_condemn(child, "TAKEN for a connection that it was not offered");
+	}
+}
+
 static void tell_full(const struct child *child)
 {
 	const struct receiver *receiver = &child->receiver;
@@ -50,23 +57,17 @@ static void tell_full(const struct child *child)
 		  receiver->seat.live, receiver->seat.capacity);
 }
 
-/* 0: none was given. False: it is none. */
-static bool read_status(const struct handoff_message *message, uint64_t *status_r)
-{
-	return handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0,
-				    status_r) &&
-	       (*status_r == 0 || (*status_r >= 400 && *status_r <= 599));
-}
-
 static void handle_refused(struct child *child, const struct handoff_message *message)
 {
-	const bool was_full = child->receiver.seat.is_full;
+	const struct seat *seat = &child->receiver.seat;
+	const bool was_full = seat->is_full;
 	uint64_t status;
-	if (!read_status(message, &status)) {
+	if (!handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0, &status) ||
+	    (status != 0 && (status < 400 || status > 599))) {
 		child_condemn(child, "REFUSED with a STATUS that is none");
 	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
 		child_condemn(child, "REFUSED for a connection that it was not offered");
-	} else if (status == 0 && !was_full && child->state == CHILD_READY) {
+	} else if (status == 0 && !was_full && seat->state != SEAT_SHUT) {
 		tell_full(child); /* once until it is tried again, not for each offer */
 		heartbeat_ask_soon(child);
 	}
@@ -89,14 +90,9 @@ static bool bury_reported(struct child *child, const struct handoff_message *mes
 	return true;
 }
 
-static bool is_closed_length(const struct handoff_message *message)
-{
-	return message->payload_bytes > 0 && message->payload_bytes % HANDOFF_CLOSED_BYTES == 0;
-}
-
 static void handle_closed(struct child *child, const struct handoff_message *message)
 {
-	if (!is_closed_length(message)) {
+	if (message->payload_bytes == 0 || message->payload_bytes % HANDOFF_CLOSED_BYTES != 0) {
 		child_condemn(child, "CLOSED of a wrong length");
 	} else if (!bury_reported(child, message)) {
 		child_condemn(child, "CLOSED for a connection that is not its own");
@@ -142,6 +138,9 @@ static void handle_answer(struct child *child, const struct handoff_message *mes
 {
 	struct receiver *receiver = &child->receiver;
 	struct handover_answer answer;
+	if (child->state == CHILD_KILLED) {
+		return; /* whoever is killed for what it said is not believed who may come in */
+	}
 	const char *fault = answer_read(message, &answer);
 	if (fault != NULL) {
 		child_condemn(child, fault);
@@ -154,96 +153,74 @@ static void handle_answer(struct child *child, const struct handoff_message *mes
 	}
 }
 
-static void handle_idle_talk(struct child *child, const struct handoff_message *message)
+static void handle_log(struct child *child, const struct handoff_message *message)
 {
-	const char *pool = child->receiver.pool->config->name;
+	const struct receiver *receiver = &child->receiver;
 	char text[LOG_TEXT_BYTES];
 	if (is_flood(child)) {
 		return;
 	}
-	if (message->type == HANDOFF_LOG) {
-		const char *line =
-			handoff_pairs_find(message->payload, message->payload_bytes, "TEXT");
-		line = line != NULL ? line : "";
-		log_event(LOG_INFO, "child-log", "pool=%s child=%u pid=%d text=%s", pool,
-			  child->receiver.seat.index, (int)child->receiver.pid,
-			  log_quote(text, line, strlen(line)));
-	} else {
+	const char *line = handoff_pairs_find(message->payload, message->payload_bytes, "TEXT");
+	line = line != NULL ? line : "";
+	log_event(LOG_INFO, "child-log", "pool=%s child=%u pid=%d text=%s",
+		  receiver->pool->config->name, receiver->seat.index, (int)receiver->pid,
+		  log_quote(text, line, strlen(line)));
+}
+
+static void handle_unknown(struct child *child, const struct handoff_message *message)
+{
+	const struct receiver *receiver = &child->receiver;
+	if (!is_flood(child)) {
 		log_event(LOG_WARN, "child-message-unknown",
-			  "pool=%s child=%u pid=%d type=%u action=ignore", pool,
-			  child->receiver.seat.index, (int)child->receiver.pid, message->type);
+			  "pool=%s child=%u pid=%d type=%u action=ignore",
+			  receiver->pool->config->name, receiver->seat.index, (int)receiver->pid,
+			  message->type);
 	}
 }
+
+/* ---- which message is whose ---- */
+
+enum speaker {
+	SPEAKER_ANY,   /* about itself and this moment: from a dead child it means nothing */
+	SPEAKER_TAKER, /* who takes connections is not asked, */
+	SPEAKER_ASKED, /* and who is asked takes none */
+};
+
+static const struct rule {
+	enum speaker speaker;
+	bool has_pairs;
+	void (*handle)(struct child *, const struct handoff_message *);
+} rules[] = {
+	[HANDOFF_READY] = {SPEAKER_ANY, true, handle_ready},
+	[HANDOFF_TAKEN] = {SPEAKER_TAKER, true, handle_taken},
+	[HANDOFF_REFUSED] = {SPEAKER_TAKER, true, handle_refused},
+	[HANDOFF_CLOSED] = {SPEAKER_TAKER, false, handle_closed},
+	[HANDOFF_PONG] = {SPEAKER_ANY, true, handle_pong},
+	[HANDOFF_LOG] = {SPEAKER_ANY, true, handle_log},
+	[HANDOFF_ALLOW] = {SPEAKER_ASKED, true, handle_answer},
+	[HANDOFF_DENY] = {SPEAKER_ASKED, true, handle_answer},
+};
 
 /* Types of a newer version may carry anything: only what we know is checked. */
-static bool payload_is_valid(const struct handoff_message *message)
+static const struct rule *rule_of(const struct handoff_message *message)
 {
-	switch (message->type) {
-	case HANDOFF_READY:
-	case HANDOFF_TAKEN:
-	case HANDOFF_REFUSED:
-	case HANDOFF_PONG:
-	case HANDOFF_LOG:
-	case HANDOFF_ALLOW:
-	case HANDOFF_DENY:
-		return handoff_pairs_are_valid(message->payload, message->payload_bytes);
-	default:
-		return true;
-	}
-}
-
-/* Who is asked takes no connections, and who takes connections is not asked. */
-static bool is_of_its_kind(const struct child *child, const struct handoff_message *message)
-{
-	const bool is_asked = child->receiver.pool->config->kind == CONFIG_KIND_AUTH;
-	switch (message->type) {
-	case HANDOFF_TAKEN:
-	case HANDOFF_REFUSED:
-	case HANDOFF_CLOSED:
-		return !is_asked;
-	case HANDOFF_ALLOW:
-	case HANDOFF_DENY:
-		return is_asked;
-	default:
-		return true;
-	}
+	static const struct rule unknown = {SPEAKER_ANY, false, handle_unknown};
+	const bool is_known = message->type < sizeof rules / sizeof rules[0] &&
+			      rules[message->type].handle != NULL;
+	return is_known ? &rules[message->type] : &unknown;
 }
 
 static void handle_message(struct child *child, const struct handoff_message *message)
 {
-	if (!is_of_its_kind(child, message)) {
+	const bool is_asked = child->receiver.pool->config->kind == CONFIG_KIND_AUTH;
+	const struct rule *rule = rule_of(message);
+	if (rule->speaker == (is_asked ? SPEAKER_TAKER : SPEAKER_ASKED)) {
 		child_condemn(child, "a message that children of this kind of pool do not send");
-		return;
-	}
-	if (!payload_is_valid(message)) {
+	} else if (rule->has_pairs &&
+		   !handoff_pairs_are_valid(message->payload, message->payload_bytes)) {
 		child_condemn(child, "a payload that is not KEY=VALUE pairs");
-		return;
-	}
-	switch (message->type) {
-	case HANDOFF_READY:
-		handle_ready(child, message);
-		break;
-	case HANDOFF_TAKEN:
-		if (!handover_taken(&child->receiver, message->id)) {
-			child_condemn(child, "TAKEN for a connection that it was not offered");
-		}
-		break;
-	case HANDOFF_REFUSED:
-		handle_refused(child, message);
-		break;
-	case HANDOFF_CLOSED:
-		handle_closed(child, message);
-		break;
-	case HANDOFF_PONG:
-		handle_pong(child, message);
-		break;
-	case HANDOFF_ALLOW:
-	case HANDOFF_DENY:
-		handle_answer(child, message);
-		break;
-	default: /* LOG, or what a newer child knows */
-		handle_idle_talk(child, message);
-		break;
+	} else {
+		rule->handle(child, message);
 	}
 }
 
@@ -278,41 +255,6 @@ void talk_receive(struct child *child)
 	}
 }
 
-/* What the dead said counts; where it was wrong there is nobody left to punish. */
-static void hear_last(struct child *child, const struct handoff_message *message)
-{
-	struct receiver *receiver = &child->receiver;
-	struct handover_answer answer;
-	uint64_t status;
-	if (!is_of_its_kind(child, message) || !payload_is_valid(message)) {
-		return;
-	}
-	switch (message->type) {
-	case HANDOFF_TAKEN:
-		handover_taken(receiver, message->id);
-		break;
-	case HANDOFF_REFUSED:
-		if (read_status(message, &status)) {
-			handover_refused(receiver, message->id, (int)status);
-		}
-		break;
-	case HANDOFF_CLOSED:
-		if (is_closed_length(message)) {
-			bury_reported(child, message);
-		}
-		break;
-	case HANDOFF_ALLOW:
-	case HANDOFF_DENY:
-		/* Whoever was killed for what it said is not believed who may come in. */
-		if (child->state != CHILD_KILLED && answer_read(message, &answer) == NULL) {
-			handover_answered(receiver, message->id, &answer);
-		}
-		break;
-	default:
-		break;
-	}
-}
-
 void talk_read_last(struct child *child)
 {
 	struct handoff_message message;
@@ -321,8 +263,8 @@ void talk_read_last(struct child *child)
 		if (result == HANDOFF_GONE || (result == HANDOFF_AGAIN && errno != EINTR)) {
 			return;
 		}
-		if (result == HANDOFF_OK) {
-			hear_last(child, &message);
+		if (result == HANDOFF_OK && rule_of(&message)->speaker != SPEAKER_ANY) {
+			handle_message(child, &message);
 		}
 	}
 }
