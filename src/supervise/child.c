@@ -10,7 +10,6 @@
 #include "counters.h"
 #include "fdutil.h"
 #include "journal.h"
-#include "log.h"
 #include "pool/ledger.h"
 #include "supervise/environment.h"
 #include "supervise/heartbeat.h"
@@ -22,6 +21,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -41,11 +41,18 @@ static uint64_t now_ms(const struct child *child)
 	return loop_now_ms(child->supervisor->loop);
 }
 
-static void child_log(const struct child *child, enum log_level level, const char *event,
-		      const char *rest)
+void child_log(const struct child *child, enum log_level level, const char *event,
+	       const char *format, ...)
 {
+	char rest[2048] = " "; /* no line is longer */
+	va_list list;
+	va_start(list, format);
+	if (format != NULL) {
+		vsnprintf(rest + 1, sizeof rest - 1, format, list);
+	}
+	va_end(list);
 	log_event(level, event, "pool=%s child=%u pid=%d%s", config_of(child)->name,
-		  child->receiver.seat.index, (int)child->receiver.pid, rest);
+		  child->receiver.seat.index, (int)child->receiver.pid, format != NULL ? rest : "");
 }
 
 const char *child_state_name(const struct child *child)
@@ -85,14 +92,11 @@ static void enter(struct child *child, enum child_state state, unsigned limit_ms
 
 static void print_line(void *data, const char *line, size_t len, uint64_t dropped)
 {
-	const struct child *child = data;
 	char text[LOG_TEXT_BYTES], lost[40] = "";
 	if (dropped > 0) {
-		snprintf(lost, sizeof lost, " dropped=%llu", (unsigned long long)dropped);
+		snprintf(lost, sizeof lost, "dropped=%llu ", (unsigned long long)dropped);
 	}
-	log_event(LOG_INFO, "child-output", "pool=%s child=%u pid=%d%s text=%s",
-		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid,
-		  lost, log_quote(text, line, len));
+	child_log(data, LOG_INFO, "child-output", "%stext=%s", lost, log_quote(text, line, len));
 }
 
 static void handle_channel(struct loop_io *io, unsigned events)
@@ -171,7 +175,7 @@ void child_start(struct child *child)
 	}
 	native_hello(&child->receiver.link, config_of(child), child->receiver.seat.index);
 	enter(child, CHILD_STARTING, config_of(child)->start_timeout_ms);
-	child_log(child, LOG_INFO, "child-start", "");
+	child_log(child, LOG_INFO, "child-start", NULL);
 }
 
 /* ---- stop ---- */
@@ -224,9 +228,7 @@ void child_condemn(struct child *child, const char *why)
 	if (child->channel_io.fd < 0) {
 		return; /* these are the last words of a dead one: nobody is left to punish */
 	}
-	log_event(LOG_ERROR, "child-broken", "pool=%s child=%u pid=%d reason=\"%s\" action=kill",
-		  config_of(child)->name, child->receiver.seat.index, (int)child->receiver.pid,
-		  why);
+	child_log(child, LOG_ERROR, "child-broken", "reason=\"%s\" action=kill", why);
 	loop_io_remove(child->supervisor->loop, &child->channel_io);
 	child_kill(child);
 }
@@ -239,7 +241,7 @@ void child_become_ready(struct child *child, unsigned capacity)
 	child->receiver.seat.capacity = capacity;
 	child->receiver.seat.state = SEAT_OPEN;
 	child->receiver.seat.is_coming = false;
-	child_log(child, LOG_INFO, "child-ready", "");
+	child_log(child, LOG_INFO, "child-ready", NULL);
 	supervisor_child_changed(child->supervisor, child);
 	handover_serve(&child->receiver);
 }
@@ -247,15 +249,12 @@ void child_become_ready(struct child *child, unsigned capacity)
 /* It does not do its part: SIGABRT, for the core, then SIGKILL; nothing new from now on. */
 void child_abort(struct child *child, const char *why)
 {
-	const struct config_pool *config = config_of(child);
 	if (child->state != CHILD_READY && child->state != CHILD_DRAINING) {
 		return;
 	}
-	log_event(LOG_ERROR, "child-stuck",
-		  "pool=%s child=%u pid=%d reason=\"%s\" connections=%u action=abort", config->name,
-		  child->receiver.seat.index, (int)child->receiver.pid, why,
+	child_log(child, LOG_ERROR, "child-stuck", "reason=\"%s\" connections=%u action=abort", why,
 		  child->receiver.seat.live);
-	enter(child, CHILD_STUCK, config->stop_timeout_ms);
+	enter(child, CHILD_STUCK, config_of(child)->stop_timeout_ms);
 	child->receiver.seat.is_coming = has_successor(child);
 	handover_shut(&child->receiver);
 	spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
@@ -269,7 +268,7 @@ void child_handle_timer(struct child *child)
 		break;
 	case CHILD_STARTING:
 		child_log(child, LOG_ERROR, "child-start-timeout",
-			  " reason=\"no READY within start_timeout\" action=kill");
+			  "reason=\"no READY within start_timeout\" action=kill");
 		child_kill(child);
 		break;
 	case CHILD_READY:
@@ -280,7 +279,7 @@ void child_handle_timer(struct child *child)
 		break;
 	case CHILD_STUCK:
 	case CHILD_STOPPING:
-		child_log(child, LOG_WARN, "child-stop-timeout", " action=kill");
+		child_log(child, LOG_WARN, "child-stop-timeout", "action=kill");
 		child_kill(child);
 		break;
 	case CHILD_KILLED:
@@ -329,10 +328,8 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 	native_shut(&child->receiver.link);
 	talk_read_last(child);
 	handover_died(&child->receiver);
-	log_event(child->state < CHILD_DRAINING ? LOG_WARN : LOG_INFO, "child-exit",
-		  "pool=%s child=%u pid=%d %s=%d connections=%u ran_ms=%llu%s",
-		  config_of(child)->name, child->receiver.seat.index, (int)event->pid,
-		  event->signal != 0 ? "signal" : "status",
+	child_log(child, child->state < CHILD_DRAINING ? LOG_WARN : LOG_INFO, "child-exit",
+		  "%s=%d connections=%u ran_ms=%llu%s", event->signal != 0 ? "signal" : "status",
 		  event->signal != 0 ? event->signal : event->exit_code, child->receiver.seat.live,
 		  (unsigned long long)(now_ms(child) - child->started_ms),
 		  child->state == CHILD_STARTING ? " reason=\"ended before READY\"" : "");
@@ -349,10 +346,9 @@ void child_handle_spawn_event(struct child *child, const struct spawn_event *eve
 {
 	switch (event->type) {
 	case SPAWN_FAILED:
-		log_event(LOG_ERROR, "child-start-failed",
-			  "pool=%s child=%u pid=%d command=\"%s\" step=%s error=\"%s\"",
-			  config_of(child)->name, child->receiver.seat.index, (int)event->pid,
-			  config_of(child)->command[0], event->stage, strerror(event->error));
+		child_log(child, LOG_ERROR, "child-start-failed",
+			  "command=\"%s\" step=%s error=\"%s\"", config_of(child)->command[0],
+			  event->stage, strerror(event->error));
 		break;
 	case SPAWN_EXITED:
 		handle_exit(child, event);

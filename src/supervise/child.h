@@ -14,6 +14,7 @@
 #ifndef BATON_CHILD_H
 #define BATON_CHILD_H
 
+#include "log.h"
 #include "pool/handover.h"
 #include "supervise/spawn.h"
 
@@ -88,6 +89,10 @@ void child_handle_spawn_event(struct child *, const struct spawn_event *);
 
 /* The deadline of the state has come. */
 void child_handle_timer(struct child *);
+
+/* A line of the log: this child's pool, seat and pid, then the key=value list (NULL: nothing). */
+void child_log(const struct child *, enum log_level, const char *event, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* Lower case, e.g. "ready"; "suspect" for a ready child that did not read in time. Static. */
 const char *child_state_name(const struct child *);

@@ -9,7 +9,6 @@
 #include "config/config.h"
 #include "counters.h"
 #include "journal.h"
-#include "log.h"
 #include "pool/ledger.h"
 #include "supervise/answer.h"
 #include "supervise/heartbeat.h"
@@ -48,15 +47,6 @@ static void handle_taken(struct child *child, const struct handoff_message *mess
 	}
 }
 
-static void tell_full(const struct child *child)
-{
-	const struct receiver *receiver = &child->receiver;
-	log_event(LOG_WARN, "child-full",
-		  "pool=%s child=%u pid=%d connections=%u capacity=%u action=wait",
-		  receiver->pool->config->name, receiver->seat.index, (int)receiver->pid,
-		  receiver->seat.live, receiver->seat.capacity);
-}
-
 static void handle_refused(struct child *child, const struct handoff_message *message)
 {
 	const struct seat *seat = &child->receiver.seat;
@@ -68,7 +58,9 @@ static void handle_refused(struct child *child, const struct handoff_message *me
 	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
 		child_condemn(child, "REFUSED for a connection that it was not offered");
 	} else if (status == 0 && !was_full && seat->state != SEAT_SHUT) {
-		tell_full(child); /* once until it is tried again, not for each offer */
+		/* Once until it is tried again, not for each offer. */
+		child_log(child, LOG_WARN, "child-full", "connections=%u capacity=%u action=wait",
+			  seat->live, seat->capacity);
 		heartbeat_ask_soon(child);
 	}
 }
@@ -155,25 +147,19 @@ static void handle_answer(struct child *child, const struct handoff_message *mes
 
 static void handle_log(struct child *child, const struct handoff_message *message)
 {
-	const struct receiver *receiver = &child->receiver;
 	char text[LOG_TEXT_BYTES];
-	if (is_flood(child)) {
-		return;
-	}
 	const char *line = handoff_pairs_find(message->payload, message->payload_bytes, "TEXT");
 	line = line != NULL ? line : "";
-	log_event(LOG_INFO, "child-log", "pool=%s child=%u pid=%d text=%s",
-		  receiver->pool->config->name, receiver->seat.index, (int)receiver->pid,
-		  log_quote(text, line, strlen(line)));
+	if (!is_flood(child)) {
+		child_log(child, LOG_INFO, "child-log", "text=%s",
+			  log_quote(text, line, strlen(line)));
+	}
 }
 
 static void handle_unknown(struct child *child, const struct handoff_message *message)
 {
-	const struct receiver *receiver = &child->receiver;
 	if (!is_flood(child)) {
-		log_event(LOG_WARN, "child-message-unknown",
-			  "pool=%s child=%u pid=%d type=%u action=ignore",
-			  receiver->pool->config->name, receiver->seat.index, (int)receiver->pid,
+		child_log(child, LOG_WARN, "child-message-unknown", "type=%u action=ignore",
 			  message->type);
 	}
 }
