@@ -57,23 +57,13 @@ void child_log(const struct child *child, enum log_level level, const char *even
 
 const char *child_state_name(const struct child *child)
 {
-	switch (child->state) {
-	case CHILD_DOWN:
-		return "down";
-	case CHILD_STARTING:
-		return "starting";
-	case CHILD_READY:
-		return child->receiver.seat.state == SEAT_SUSPECT ? "suspect" : "ready";
-	case CHILD_STUCK:
-		return "stuck";
-	case CHILD_DRAINING:
-		return "draining";
-	case CHILD_STOPPING:
-		return "stopping";
-	case CHILD_KILLED:
-		return "killed";
-	}
-	return "";
+	static const char *const names[] = {
+		[CHILD_DOWN] = "down",         [CHILD_STARTING] = "starting",
+		[CHILD_READY] = "ready",       [CHILD_STUCK] = "stuck",
+		[CHILD_DRAINING] = "draining", [CHILD_STOPPING] = "stopping",
+		[CHILD_KILLED] = "killed",
+	};
+	return child->receiver.seat.state == SEAT_SUSPECT ? "suspect" : names[child->state];
 }
 
 /* The one place where the state changes; limit_ms: until child_handle_timer, or NO_LIMIT. */
@@ -180,33 +170,39 @@ void child_start(struct child *child)
 
 /* ---- stop ---- */
 
+static bool run_was_good(const struct child *child)
+{
+	return pool_run_was_good(child->was_ready, now_ms(child) - child->ready_ms,
+				 child->receiver.taken);
+}
+
 /* Will somebody sit down in its place at once? Then those who belong there wait for him. */
 static bool has_successor(const struct child *child)
 {
-	return !child->supervisor->is_stopping &&
-	       pool_run_was_good(child->was_ready, now_ms(child) - child->ready_ms,
-				 child->receiver.taken);
+	return !child->supervisor->is_stopping && run_was_good(child);
+}
+
+/* It takes nothing new from now on. */
+static void end_by(struct child *child, int signal, enum child_state state, unsigned limit_ms)
+{
+	enter(child, state, limit_ms);
+	child->receiver.seat.is_coming = has_successor(child);
+	handover_shut(&child->receiver);
+	spawner_kill(child->supervisor->spawner, child->token, signal);
 }
 
 void child_kill(struct child *child)
 {
-	if (child->state == CHILD_DOWN || child->state == CHILD_KILLED) {
-		return;
+	if (child->state != CHILD_DOWN && child->state != CHILD_KILLED) {
+		end_by(child, SIGKILL, CHILD_KILLED, NO_LIMIT);
 	}
-	enter(child, CHILD_KILLED, NO_LIMIT);
-	child->receiver.seat.is_coming = has_successor(child);
-	handover_shut(&child->receiver);
-	spawner_kill(child->supervisor->spawner, child->token, SIGKILL);
 }
 
 void child_stop(struct child *child)
 {
-	if (child->state == CHILD_DOWN || child->state >= CHILD_STOPPING) {
-		return;
+	if (child->state != CHILD_DOWN && child->state < CHILD_STOPPING) {
+		end_by(child, SIGTERM, CHILD_STOPPING, config_of(child)->stop_timeout_ms);
 	}
-	enter(child, CHILD_STOPPING, config_of(child)->stop_timeout_ms);
-	handover_shut(&child->receiver);
-	spawner_kill(child->supervisor->spawner, child->token, SIGTERM);
 }
 
 void child_drain(struct child *child)
@@ -254,10 +250,7 @@ void child_abort(struct child *child, const char *why)
 	}
 	child_log(child, LOG_ERROR, "child-stuck", "reason=\"%s\" connections=%u action=abort", why,
 		  child->receiver.seat.live);
-	enter(child, CHILD_STUCK, config_of(child)->stop_timeout_ms);
-	child->receiver.seat.is_coming = has_successor(child);
-	handover_shut(&child->receiver);
-	spawner_kill(child->supervisor->spawner, child->token, SIGABRT);
+	end_by(child, SIGABRT, CHILD_STUCK, config_of(child)->stop_timeout_ms);
 }
 
 void child_handle_timer(struct child *child)
@@ -318,8 +311,7 @@ static void schedule_restart(struct child *child)
 
 static void handle_exit(struct child *child, const struct spawn_event *event)
 {
-	bool good = pool_run_was_good(child->was_ready, now_ms(child) - child->ready_ms,
-				      child->receiver.taken);
+	const bool was_good = run_was_good(child);
 	child->receiver.seat.is_coming = has_successor(child);
 	/* The order matters: nobody may acknowledge any more; then what was acknowledged; then the
 	 * queue; only then is it known what to offer again. */
@@ -338,7 +330,7 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 		child_bury(child, record, NULL);
 	}
 	release(child);
-	child->failures = good ? 0 : child->failures + 1;
+	child->failures = was_good ? 0 : child->failures + 1;
 	schedule_restart(child);
 }
 
