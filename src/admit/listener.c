@@ -105,11 +105,6 @@ static void handle_pause_end(struct loop_timer *timer)
 	}
 }
 
-static bool is_shortage(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 static void pause_for(struct listener *listener, const char *why)
 {
 	log_event(LOG_WARN, "accept-paused", "address=%s reason=\"%s\" pause_ms=%d", listener->name,
@@ -132,7 +127,7 @@ static bool accept_one(struct listener *listener)
 		listener->events->accepted(listener, fd, &peer);
 		return true;
 	}
-	if (is_shortage(errno)) {
+	if (fd_is_shortage(errno)) {
 		pause_for(listener, strerror(errno));
 	} /* else nobody is there, or a client that has already left */
 	return false;

@@ -149,9 +149,8 @@ void child_start(struct child *child)
 	if (start_process(child) != 0) {
 		log_event(LOG_ERROR, "child-start-failed", "pool=%s child=%u error=\"%s\"",
 			  config_of(child)->name, child->receiver.seat.index, strerror(errno));
-		/* A want of our own, of descriptors or memory, says nothing about the child. */
-		const bool is_ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-				     errno == ENOBUFS || errno == EAGAIN;
+		/* A want of our own says nothing about the child. EAGAIN is fork's. */
+		const bool is_ours = fd_is_shortage(errno) || errno == EAGAIN;
 		release(child);
 		if (is_ours) {
 			enter(child, CHILD_DOWN, SHORTAGE_MS);
