@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { CLOSE_ABNORMAL = 1006 }; /* no Close frame came: it is the child's fate that is told */
+
 void journal_refuse(const struct record *record, enum refusal refusal, int status,
 		    const char *target, size_t target_len, const char *why)
 {
@@ -46,13 +48,13 @@ static const char *name_of(unsigned who)
 }
 
 void journal_close(const struct config *config, const struct record *record, pid_t pid,
-		   uint64_t now_ms, const struct handoff_closed *report, const char *fate)
+		   uint64_t now_ms, const struct handoff_closed *report)
 {
-	static const struct handoff_closed none = {.code = JOURNAL_ABNORMAL};
+	static const struct handoff_closed none = {.code = CLOSE_ABNORMAL};
 	char client[ADDRESS_TEXT_BYTES];
 	address_write(&record->client, client);
 	const struct handoff_closed *end = report != NULL ? report : &none;
-	const char *by = report == NULL ? fate : name_of(report->who);
+	const char *by = report == NULL ? "child-death" : name_of(report->who);
 	log_event(
 		LOG_INFO, "close",
 		"id=%llu client=%s route=%s pool=%s child=%u pid=%d duration_ms=%llu bytes_in=%llu "

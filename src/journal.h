@@ -14,9 +14,6 @@
 struct config;
 struct handoff_closed;
 
-/* What did not come from a Close frame but from the fate of the child. */
-enum { JOURNAL_ABNORMAL = 1006 };
-
 /* target: what the client asked for, or NULL when that is not known. Its query is not logged.
  * why: what an auth child said, or NULL. */
 void journal_refuse(const struct record *, enum refusal, int status, const char *target,
@@ -25,8 +22,8 @@ void journal_refuse(const struct record *, enum refusal, int status, const char 
 /* The socket is the child's from here on. */
 void journal_open(const struct config *, const struct record *, pid_t pid, uint64_t now_ms);
 
-/* The child's report; or, report == NULL, it died with the connection: fate says how. */
+/* The child's report; or NULL: it died with the connection. */
 void journal_close(const struct config *, const struct record *, pid_t pid, uint64_t now_ms,
-		   const struct handoff_closed *report, const char *fate);
+		   const struct handoff_closed *report);
 
 #endif

@@ -11,9 +11,8 @@
 #include <stdint.h>
 
 enum {
-	POOL_MAX_OFFERS = 4,      /* unacknowledged offers a child; more gains nothing (measured) */
-	POOL_MAX_QUESTIONS = 64,  /* the same for questions: an answer may take a while */
-	POOL_MAX_CHILDREN = 1000, /* seats a pool */
+	POOL_MAX_OFFERS = 4,     /* unacknowledged offers a child; more gains nothing (measured) */
+	POOL_MAX_QUESTIONS = 64, /* the same for questions: an answer may take a while */
 };
 
 /*

@@ -284,8 +284,7 @@ void child_handle_timer(struct child *child)
 void child_bury(struct child *child, struct record *record, const struct handoff_closed *report)
 {
 	struct supervisor *supervisor = child->supervisor;
-	journal_close(supervisor->config, record, child->receiver.pid, now_ms(child), report,
-		      "child-death");
+	journal_close(supervisor->config, record, child->receiver.pid, now_ms(child), report);
 	ledger_unlink(supervisor->ledger, &child->receiver.records, record);
 	limits_leave(supervisor->limits, record);
 	ledger_close(supervisor->ledger, record);
@@ -299,12 +298,10 @@ static void schedule_restart(struct child *child)
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0) {
 		random = (uint32_t)now_ms(child); /* the spread need not be a secret */
 	}
-	enter(child, CHILD_DOWN, NO_LIMIT);
-	if (!child->supervisor->is_stopping) {
-		unsigned delay_ms = pool_restart_delay_ms(child->failures, random);
-		loop_timer_start(&child->supervisor->lane, &child->timer, delay_ms);
-		child->restarts++;
-	}
+	const bool restarts = !child->supervisor->is_stopping;
+	enter(child, CHILD_DOWN,
+	      restarts ? pool_restart_delay_ms(child->failures, random) : NO_LIMIT);
+	child->restarts += restarts;
 	supervisor_child_changed(child->supervisor, child);
 }
 
