@@ -2,7 +2,7 @@
 /*
  * Word lists, and a command line into words, as a shell's quotes do it and without
  * anything else a shell does. wordexp() will not do: it expands variables. words_split is called
- * by config.c for `serve --child`, the rest by source.c and build.c.
+ * by config.c for `serve --child`, the rest in src/config and by environment.c.
  */
 #include "config/words.h"
 

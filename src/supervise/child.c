@@ -7,6 +7,7 @@
 
 #include "admit/limits.h"
 #include "config/config.h"
+#include "config/words.h"
 #include "counters.h"
 #include "fdutil.h"
 #include "journal.h"
@@ -131,7 +132,7 @@ static int start_process(struct child *child)
 	}
 	int error = errno;
 	fd_close(&output);
-	environment_destroy(environment);
+	words_free(environment);
 	errno = error;
 	return child->receiver.pid > 0 ? 0 : -1;
 }

@@ -5,6 +5,8 @@
  */
 #include "supervise/environment.h"
 
+#include "config/words.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,34 +54,20 @@ static bool set(char **list, const char *entry)
 
 char **environment_create(char *const *extra)
 {
-	size_t count = INHERITED + FIXED + 1;
-	for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
-		count++;
-	}
-	char **list = calloc(count, sizeof *list);
+	char **list = calloc(INHERITED + FIXED + words_count(extra) + 1, sizeof *list);
 	bool fine = list != NULL;
 	for (size_t i = 0; fine && environ[i] != NULL; i++) {
 		fine = !is_inherited(environ[i]) || set(list, environ[i]);
 	}
-	for (size_t i = 0; fine && extra != NULL && extra[i] != NULL; i++) {
+	for (size_t i = 0; fine && extra[i] != NULL; i++) {
 		fine = set(list, extra[i]);
 	}
 	for (size_t i = 0; fine && i < FIXED; i++) {
 		fine = set(list, fixed[i]);
 	}
 	if (!fine) {
-		environment_destroy(list);
+		words_free(list);
 		return NULL;
 	}
 	return list;
-}
-
-void environment_destroy(char **environment)
-{
-	if (environment != NULL) {
-		for (size_t i = 0; environment[i] != NULL; i++) {
-			free(environment[i]);
-		}
-		free(environment);
-	}
 }

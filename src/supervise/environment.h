@@ -3,9 +3,8 @@
 #ifndef BATON_ENVIRONMENT_H
 #define BATON_ENVIRONMENT_H
 
-/* extra: "NAME=VALUE", NULL-terminated, stronger than what is inherited. NULL with errno
- * (ENOMEM). */
+/* extra: "NAME=VALUE", NULL-terminated, stronger than what is inherited. For words_free; NULL with
+ * errno (ENOMEM). */
 char **environment_create(char *const *extra);
-void environment_destroy(char **environment); /* NULL is fine */
 
 #endif

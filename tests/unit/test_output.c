@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "config/words.h"
 #include "descriptors.h"
 #include "supervise/environment.h"
 #include "supervise/output.h"
@@ -262,7 +263,7 @@ static void test_environment_is_an_allow_list_and_the_pools(void **state)
 	assert_string_equal(value_of(environment, "BATON_FD"),
 			    "3"); /* the protocol's own are fixed */
 	assert_string_equal(value_of(environment, "BATON_PROTOCOL"), "1");
-	environment_destroy(environment);
+	words_free(environment);
 	unsetenv("SECRET");
 	unsetenv("PATH_LIKE");
 }
@@ -270,10 +271,10 @@ static void test_environment_is_an_allow_list_and_the_pools(void **state)
 static void test_environment_without_anything_extra(void **state)
 {
 	(void)state;
-	char **environment = environment_create(NULL);
+	char *const nothing[] = {NULL};
+	char **environment = environment_create(nothing);
 	assert_string_equal(value_of(environment, "BATON_FD"), "3");
-	environment_destroy(environment);
-	environment_destroy(NULL);
+	words_free(environment);
 }
 
 #define output_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
