@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One child process: see child.h. Its life only: what it says is judged in talk.c, offers are
- * handover.c's, processes spawn.c's. Called by supervisor.c.
+ * One child process: see child.h. Its life only: what it is given is gathered in launch.c, what it
+ * says is judged in talk.c, offers are handover.c's, processes spawn.c's. Called by supervisor.c.
  */
 #include "supervise/child.h"
 
 #include "admit/limits.h"
 #include "config/config.h"
-#include "config/words.h"
 #include "counters.h"
 #include "fdutil.h"
 #include "journal.h"
 #include "pool/ledger.h"
-#include "supervise/environment.h"
 #include "supervise/heartbeat.h"
-#include "supervise/output.h"
+#include "supervise/launch.h"
 #include "supervise/supervisor.h"
 #include "supervise/talk.h"
 
@@ -81,61 +79,7 @@ static void enter(struct child *child, enum child_state state, unsigned limit_ms
 
 /* ---- start ---- */
 
-static void print_line(void *data, const char *line, size_t len, uint64_t dropped)
-{
-	char text[LOG_TEXT_BYTES], lost[40] = "";
-	if (dropped > 0) {
-		snprintf(lost, sizeof lost, "dropped=%llu ", (unsigned long long)dropped);
-	}
-	child_log(data, LOG_INFO, "child-output", "%stext=%s", lost, log_quote(text, line, len));
-}
-
-static void handle_channel(struct loop_io *io, unsigned events)
-{
-	(void)events;
-	talk_receive(loop_owner(io, struct child, channel_io));
-}
-
 static void schedule_restart(struct child *child);
-
-/* Everything of a process that ended, or never began. */
-static void release(struct child *child)
-{
-	loop_io_remove(child->supervisor->loop, &child->channel_io);
-	native_close(&child->receiver.link);
-	output_destroy(child->output);
-	child->output = NULL;
-	child->receiver.pid = 0;
-}
-
-static int start_process(struct child *child)
-{
-	struct supervisor *supervisor = child->supervisor;
-	const struct config_pool *config = config_of(child);
-	int output = -1;
-	char **environment = environment_create(config->environment);
-	child->output = output_create(supervisor->loop, print_line, child, &output);
-	if (environment != NULL && child->output != NULL &&
-	    native_open(&child->receiver.link) == 0 &&
-	    loop_io_add(supervisor->loop, &child->channel_io, child->receiver.link.channel,
-			LOOP_READ, handle_channel) == 0) {
-		const struct spawn_request request = {.command = config->command,
-						      .environment = environment,
-						      .directory = config->directory,
-						      .user = config->user,
-						      .group = config->group,
-						      .channel = child->receiver.link.child_end,
-						      .output = output};
-		child->receiver.pid = spawner_start(supervisor->spawner, child->token, &request);
-	} else {
-		child->receiver.pid = -1;
-	}
-	int error = errno;
-	fd_close(&output);
-	words_free(environment);
-	errno = error;
-	return child->receiver.pid > 0 ? 0 : -1;
-}
 
 void child_start(struct child *child)
 {
@@ -147,12 +91,12 @@ void child_start(struct child *child)
 	child->receiver.taken = 0;
 	child->receiver.seat.is_full = false;
 	child->receiver.seat.is_coming = child->failures == 0;
-	if (start_process(child) != 0) {
+	if (launch_start(child) != 0) {
 		log_event(LOG_ERROR, "child-start-failed", "pool=%s child=%u error=\"%s\"",
 			  config_of(child)->name, child->receiver.seat.index, strerror(errno));
 		/* A want of our own says nothing about the child. EAGAIN is fork's. */
 		const bool is_ours = fd_is_shortage(errno) || errno == EAGAIN;
-		release(child);
+		launch_release(child);
 		if (is_ours) {
 			enter(child, CHILD_DOWN, SHORTAGE_MS);
 			return;
@@ -326,7 +270,7 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 	while ((record = ledger_at(child->supervisor->ledger, child->receiver.records)) != NULL) {
 		child_bury(child, record, NULL);
 	}
-	release(child);
+	launch_release(child);
 	child->failures = was_good ? 0 : child->failures + 1;
 	schedule_restart(child);
 }
@@ -360,6 +304,6 @@ void child_finish(struct child *child)
 {
 	loop_timer_stop(&child->timer);
 	if (child->supervisor != NULL) {
-		release(child);
+		launch_release(child);
 	}
 }

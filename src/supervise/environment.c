@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a child inherits: an allow-list, so that secrets of the gateway's own environment do not
- * reach every child. Called by child.c for each start; docs/configuration.md names the list.
+ * reach every child. Called by launch.c for each start; docs/configuration.md names the list.
  */
 #include "supervise/environment.h"
 

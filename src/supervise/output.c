@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A child's stdout and stderr: one pipe, lines out. See output.h. Reads once a turn, so a chatty
- * child costs one read a turn, not the loop. Called by child.c.
+ * child costs one read a turn, not the loop. Called by launch.c.
  */
 #include "supervise/output.h"
 

@@ -3,7 +3,7 @@
  * Processes: see spawn.h. fork, then everything that can fail is told through a close-on-exec pipe:
  * end of file means that the command runs. Death is seen by pidfd; the dead process is the leader
  * of its group, and the group is killed before it is reaped, while its number cannot be anybody
- * else's. Called by child.c only.
+ * else's. Called by child.c and launch.c.
  */
 #include "supervise/spawn.h"
 
