@@ -44,21 +44,13 @@ struct gateway {
 	struct handover handover;
 	struct supervisor supervisor;
 	struct conns conns;
-	struct listener *listeners;
-	size_t listeners_open;
+	struct listeners listeners;
 	struct control *control;
 	struct loop_lane log_lane;
 	struct loop_timer log_timer;
 };
 
 /* ---- stopping ---- */
-
-static void close_listeners(struct gateway *gateway)
-{
-	while (gateway->listeners_open > 0) {
-		listener_close(&gateway->listeners[--gateway->listeners_open]);
-	}
-}
 
 /* Each call goes one step further: drain, then SIGTERM to the children, then SIGKILL. */
 static void stop_more(struct gateway *gateway, enum gateway_state at_least)
@@ -82,11 +74,11 @@ static void stop_more(struct gateway *gateway, enum gateway_state at_least)
 		supervisor_drain(&gateway->supervisor);
 		break;
 	case GATEWAY_STOPPING:
-		close_listeners(gateway);
+		listeners_close(&gateway->listeners);
 		supervisor_stop(&gateway->supervisor);
 		break;
 	case GATEWAY_KILLING:
-		close_listeners(gateway);
+		listeners_close(&gateway->listeners);
 		supervisor_kill(&gateway->supervisor);
 		break;
 	}
@@ -196,8 +188,7 @@ static struct status_view view_of(struct gateway *gateway)
 		.started_ms = gateway->started_ms,
 		.now_ms = loop_now_ms(gateway->loop),
 		.state = gateway->state == GATEWAY_RUNNING ? "running" : "draining",
-		.listeners = gateway->listeners,
-		.listener_count = gateway->listeners_open,
+		.listeners = &gateway->listeners,
 		.supervisor = &gateway->supervisor,
 		.ledger = gateway->ledger,
 		.limits = &gateway->limits,
@@ -304,24 +295,6 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-static int open_listeners(struct gateway *gateway)
-{
-	size_t count = gateway->config->listener_count;
-	gateway->listeners = calloc(count, sizeof *gateway->listeners);
-	if (gateway->listeners == NULL) {
-		return -1;
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (listener_open(&gateway->listeners[i], gateway->loop,
-				  &gateway->config->listeners[i], (unsigned)i,
-				  &conn_listener_events, &gateway->conns) != 0) {
-			return -1;
-		}
-		gateway->listeners_open++;
-	}
-	return 0;
-}
-
 /* Whatever can fail for reasons outside does so here, before a client or a child is touched. */
 static int gateway_init(struct gateway *gateway, const struct config *config)
 {
@@ -350,26 +323,16 @@ static int gateway_init(struct gateway *gateway, const struct config *config)
 		return -1;
 	}
 	gateway->control = control_create(gateway->loop, config->control, handle_command, gateway);
-	return gateway->control == NULL ? -1 : open_listeners(gateway);
-}
-
-static int start(struct gateway *gateway)
-{
-	for (size_t i = 0; i < gateway->listeners_open; i++) {
-		if (listener_start(&gateway->listeners[i]) != 0) {
-			log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"",
-				  gateway->listeners[i].name, strerror(errno));
-			return -1;
-		}
+	if (gateway->control == NULL) {
+		return -1;
 	}
-	supervisor_start(&gateway->supervisor);
-	return 0;
+	return listeners_open(&gateway->listeners, gateway->loop, config, &conn_listener_events,
+			      &gateway->conns);
 }
 
 static void gateway_finish(struct gateway *gateway)
 {
-	close_listeners(gateway);
-	free(gateway->listeners);
+	listeners_finish(&gateway->listeners);
 	control_destroy(gateway->control);
 	if (gateway->supervisor.loop != NULL) {
 		supervisor_finish(&gateway->supervisor);
@@ -389,10 +352,14 @@ int gateway_serve(const struct config *config)
 	struct gateway gateway;
 	log_open(STDERR_FILENO, LOG_INFO);
 	raise_descriptor_limit();
-	int failed = gateway_init(&gateway, config) != 0 || start(&gateway) != 0;
-	if (!failed && loop_run(gateway.loop) != 0) {
-		log_event(LOG_ERROR, "loop-failed", "error=\"%s\"", strerror(errno));
-		failed = 1;
+	int failed =
+		gateway_init(&gateway, config) != 0 || listeners_start(&gateway.listeners) != 0;
+	if (!failed) {
+		supervisor_start(&gateway.supervisor);
+		failed = loop_run(gateway.loop) != 0;
+		if (failed) {
+			log_event(LOG_ERROR, "loop-failed", "error=\"%s\"", strerror(errno));
+		}
 	}
 	log_event(LOG_INFO, "stopped", "exit=%d", failed ? GATEWAY_FAILED : GATEWAY_OK);
 	guard_begin();

@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -89,6 +90,8 @@ static void learn_name(struct listener *listener)
 	address_write(&address, listener->name);
 }
 
+static int start(struct listener *listener);
+
 /* Stops for LISTENER_PAUSE_MS; the pause's end starts again. */
 static void pause_accepting(struct listener *listener)
 {
@@ -100,7 +103,7 @@ static void pause_accepting(struct listener *listener)
 static void handle_pause_end(struct loop_timer *timer)
 {
 	struct listener *listener = loop_owner(timer, struct listener, pause);
-	if (listener_start(listener) != 0) {
+	if (start(listener) != 0) {
 		pause_accepting(listener);
 	}
 }
@@ -143,21 +146,17 @@ static void handle_accept(struct loop_io *io, unsigned events)
 	}
 }
 
-int listener_open(struct listener *listener, struct loop *loop,
-		  const struct config_listener *config, unsigned index,
-		  const struct listener_events *events, void *data)
+static int start(struct listener *listener)
 {
-	*listener = (struct listener){.config = config,
-				      .loop = loop,
-				      .io = {.fd = -1},
-				      .fd = -1,
-				      .index = index,
-				      .events = events,
-				      .data = data};
-	loop_lane_init(&listener->lane, loop, handle_pause_end);
+	return loop_io_add(listener->loop, &listener->io, listener->fd, LOOP_READ, handle_accept);
+}
+
+static int open_one(struct listener *listener)
+{
+	loop_lane_init(&listener->lane, listener->loop, handle_pause_end);
 	if (bind_and_listen(listener) != 0) {
-		log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"", config->name,
-			  strerror(errno));
+		log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"",
+			  listener->config->name, strerror(errno));
 		fd_close(&listener->fd);
 		loop_lane_finish(&listener->lane);
 		return -1;
@@ -167,21 +166,63 @@ int listener_open(struct listener *listener, struct loop *loop,
 	return 0;
 }
 
-int listener_start(struct listener *listener)
+static void close_one(struct listener *listener)
 {
-	return loop_io_add(listener->loop, &listener->io, listener->fd, LOOP_READ, handle_accept);
-}
-
-void listener_close(struct listener *listener)
-{
-	if (listener->fd < 0) {
-		loop_lane_finish(&listener->lane);
-		return;
-	}
 	loop_io_remove(listener->loop, &listener->io);
 	loop_lane_finish(&listener->lane);
 	if (unix_address(listener) != NULL) {
 		unixsock_remove(unix_address(listener), &listener->file);
 	}
 	fd_close(&listener->fd);
+}
+
+/* ---- all of them ---- */
+
+int listeners_open(struct listeners *listeners, struct loop *loop, const struct config *config,
+		   const struct listener_events *events, void *data)
+{
+	listeners->all = calloc(config->listener_count, sizeof *listeners->all);
+	if (listeners->all == NULL) {
+		return -1;
+	}
+	for (unsigned i = 0; i < config->listener_count; i++) {
+		listeners->all[i] = (struct listener){.config = &config->listeners[i],
+						      .loop = loop,
+						      .io = {.fd = -1},
+						      .fd = -1,
+						      .index = i,
+						      .events = events,
+						      .data = data};
+		if (open_one(&listeners->all[i]) != 0) {
+			return -1;
+		}
+		listeners->count++;
+	}
+	return 0;
+}
+
+int listeners_start(struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (start(&listeners->all[i]) != 0) {
+			log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"",
+				  listeners->all[i].name, strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+	while (listeners->count > 0) {
+		close_one(&listeners->all[--listeners->count]);
+	}
+}
+
+void listeners_finish(struct listeners *listeners)
+{
+	listeners_close(listeners);
+	free(listeners->all);
+	listeners->all = NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listening socket: made with the options that accepted ones inherit, watched, paused when there
- * are no descriptors left. Owns its descriptor and, on a Unix socket, the file.
+ * Listening sockets: made with the options that accepted ones inherit, watched, paused when there
+ * are no descriptors left. Each owns its descriptor and, on a Unix socket, the file.
  */
 #ifndef BATON_LISTENER_H
 #define BATON_LISTENER_H
@@ -48,13 +48,22 @@ struct listener {
 	char name[LISTENER_NAME_BYTES]; /* "127.0.0.1:8080" with the real port, "unix:/path" */
 };
 
-/* Opens, binds, listens; accepts nothing yet. 0, or -1 with errno and logged. */
-int listener_open(struct listener *, struct loop *, const struct config_listener *, unsigned index,
-		  const struct listener_events *, void *data);
+/* All of the configuration's, as far as they are open. */
+struct listeners {
+	struct listener *all;
+	size_t count;
+};
 
-/* Begins to accept. 0, or -1 with errno. */
-int listener_start(struct listener *);
+/* In zeroed memory. Opens, binds, listens; accepts nothing yet. 0, or -1 and logged. */
+int listeners_open(struct listeners *, struct loop *, const struct config *,
+		   const struct listener_events *, void *data);
 
-void listener_close(struct listener *); /* safe on a closed one; removes a Unix socket's file */
+/* Begins to accept. 0, or -1 and logged. */
+int listeners_start(struct listeners *);
+
+/* Also removes the files of Unix sockets; safe to repeat. The structs stay: clients that came in
+ * still refer to them. */
+void listeners_close(struct listeners *);
+void listeners_finish(struct listeners *); /* in whatever state */
 
 #endif

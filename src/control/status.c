@@ -24,8 +24,9 @@ static json_t *number(uint64_t value)
 static json_t *write_listeners(const struct status_view *view)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < view->listener_count; i++) {
-		json_array_append_new(list, json_pack("{s:s}", "address", view->listeners[i].name));
+	for (size_t i = 0; i < view->listeners->count; i++) {
+		json_array_append_new(list,
+				      json_pack("{s:s}", "address", view->listeners->all[i].name));
 	}
 	return list;
 }
@@ -128,8 +129,8 @@ char *status_write(const struct status_view *view)
 		json_array_append_new(pools, write_pool(view, &view->supervisor->pools[i]));
 	}
 	uint64_t pauses = 0;
-	for (size_t i = 0; i < view->listener_count; i++) {
-		pauses += view->listeners[i].pauses;
+	for (size_t i = 0; i < view->listeners->count; i++) {
+		pauses += view->listeners->all[i].pauses;
 	}
 	json_object_set_new(object, "version", json_string(BATON_VERSION));
 	json_object_set_new(object, "state", json_string(view->state));

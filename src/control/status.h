@@ -9,14 +9,13 @@
 struct counters;
 struct ledger;
 struct limits;
-struct listener;
+struct listeners;
 struct supervisor;
 
 struct status_view {
 	uint64_t started_ms, now_ms;
 	const char *state; /* "running", "draining" */
-	const struct listener *listeners;
-	size_t listener_count;
+	const struct listeners *listeners;
 	const struct supervisor *supervisor;
 	struct ledger *ledger;
 	const struct limits *limits;
