@@ -196,17 +196,10 @@ static struct status_view view_of(struct gateway *gateway)
 	};
 }
 
-static bool reply_text(struct control_reply *reply, char *text)
-{
-	reply->text = text;
-	reply->len = text != NULL ? strlen(text) : 0;
-	return text != NULL;
-}
-
-static bool command_status(struct gateway *gateway, struct control_reply *reply)
+static void command_status(struct gateway *gateway, struct control_reply *reply)
 {
 	struct status_view view = view_of(gateway);
-	return reply_text(reply, status_write(&view));
+	reply->text = status_write(&view);
 }
 
 static size_t more_connections(void *data, uint32_t *cursor, char *buf, size_t size)
@@ -215,31 +208,30 @@ static size_t more_connections(void *data, uint32_t *cursor, char *buf, size_t s
 	return status_write_connections(&view, cursor, buf, size);
 }
 
-static bool command_connections(struct gateway *gateway, struct control_reply *reply)
+static void command_connections(struct gateway *gateway, struct control_reply *reply)
 {
 	(void)gateway;
 	reply->more = more_connections;
-	return reply_text(reply, strdup(""));
 }
 
 /* Asked again it changes nothing, unlike a second signal: who repeats it did not say --now. */
-static bool command_stop(struct gateway *gateway, struct control_reply *reply)
+static void command_stop(struct gateway *gateway, struct control_reply *reply)
 {
 	if (gateway->state == GATEWAY_RUNNING) {
 		stop_more(gateway, GATEWAY_DRAINING);
 	}
-	return reply_text(reply, strdup("{\"state\": \"draining\"}\n"));
+	reply->text = strdup("{\"state\": \"draining\"}\n");
 }
 
-static bool command_stop_now(struct gateway *gateway, struct control_reply *reply)
+static void command_stop_now(struct gateway *gateway, struct control_reply *reply)
 {
 	stop_more(gateway, GATEWAY_STOPPING);
-	return reply_text(reply, strdup("{\"state\": \"stopping\"}\n"));
+	reply->text = strdup("{\"state\": \"stopping\"}\n");
 }
 
 static const struct command {
 	const char *name;
-	bool (*run)(struct gateway *, struct control_reply *);
+	void (*run)(struct gateway *, struct control_reply *);
 } commands[] = {
 	{"status", command_status},
 	{"connections", command_connections},
@@ -251,7 +243,8 @@ static bool handle_command(void *data, const char *line, struct control_reply *r
 {
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (strcmp(commands[i].name, line) == 0) {
-			return commands[i].run(data, reply);
+			commands[i].run(data, reply);
+			return true;
 		}
 	}
 	return false;

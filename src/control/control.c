@@ -26,8 +26,9 @@ struct client {
 	size_t command_len;
 	char command[CONTROL_COMMAND_BYTES];
 	struct control_reply reply;
-	size_t sent;     /* of reply.text */
-	uint32_t cursor; /* of reply.more */
+	bool is_answered;
+	size_t len, sent; /* of reply.text */
+	uint32_t cursor;  /* of reply.more */
 };
 
 struct control {
@@ -87,28 +88,27 @@ static bool refill(struct client *client)
 	if (reply->more == NULL) {
 		return false;
 	}
-	if (reply->len < CONTROL_CHUNK_BYTES) {
-		char *bigger = realloc(reply->text, CONTROL_CHUNK_BYTES);
-		if (bigger == NULL) {
-			return false;
-		}
-		reply->text = bigger;
+	if (reply->text == NULL) {
+		reply->text = malloc(CONTROL_CHUNK_BYTES);
+	}
+	if (reply->text == NULL) {
+		return false;
 	}
 	client->sent = 0;
-	reply->len = reply->more(client->control->data, &client->cursor, reply->text,
-				 CONTROL_CHUNK_BYTES);
-	return reply->len > 0;
+	client->len = reply->more(client->control->data, &client->cursor, reply->text,
+				  CONTROL_CHUNK_BYTES);
+	return client->len > 0;
 }
 
 /* One write a turn: a client that reads slowly or not at all delays nobody. */
 static void write_reply(struct client *client)
 {
 	struct control_reply *reply = &client->reply;
-	if (client->sent == reply->len && !refill(client)) {
+	if (client->sent == client->len && !refill(client)) {
 		client_close(client);
 		return;
 	}
-	ssize_t sent = send(client->io.fd, reply->text + client->sent, reply->len - client->sent,
+	ssize_t sent = send(client->io.fd, reply->text + client->sent, client->len - client->sent,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent > 0) {
 		client->sent += (size_t)sent;
@@ -123,9 +123,10 @@ static void answer(struct client *client)
 	struct control *control = client->control;
 	if (!control->fn(control->data, client->command, &client->reply)) {
 		client->reply.text = strdup("{\"error\": \"unknown command\"}\n");
-		client->reply.len = client->reply.text != NULL ? strlen(client->reply.text) : 0;
 	}
-	if (client->reply.text == NULL ||
+	client->is_answered = true;
+	client->len = client->reply.text != NULL ? strlen(client->reply.text) : 0;
+	if ((client->reply.text == NULL && client->reply.more == NULL) ||
 	    loop_io_change(control->loop, &client->io, LOOP_WRITE) != 0) {
 		client_close(client);
 	}
@@ -156,7 +157,7 @@ static void handle_client(struct loop_io *io, unsigned events)
 {
 	struct client *client = loop_owner(io, struct client, io);
 	(void)events;
-	if (client->reply.text != NULL) {
+	if (client->is_answered) {
 		write_reply(client);
 	} else {
 		read_command(client);

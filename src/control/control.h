@@ -22,12 +22,11 @@ enum {
 
 struct control;
 
-/* An answer: text (malloc'ed, the control's from then on), then what more writes until it gives
- * 0. */
+/* An answer: text (malloc'ed, the control's from then on), or what more writes until it gives 0.
+ * With neither, for want of memory, the client gets none. */
 struct control_reply {
 	char *text;
-	size_t len;
-	size_t (*more)(void *data, uint32_t *cursor, char *buf, size_t size); /* or NULL */
+	size_t (*more)(void *data, uint32_t *cursor, char *buf, size_t size);
 };
 
 /* A command line without its newline. False: unknown; the client is told so. */
