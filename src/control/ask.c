@@ -69,7 +69,9 @@ int control_ask(const char *path, const char *command,
 	ssize_t got = -1;
 	if (send_line(fd, command) == 0) {
 		while ((got = recv(fd, bytes, sizeof bytes, 0)) > 0) {
-			print(data, bytes, (size_t)got);
+			if (print != NULL) {
+				print(data, bytes, (size_t)got);
+			}
 		}
 	}
 	if (got < 0) {

@@ -37,7 +37,7 @@ static void print_raw(void *data, const char *bytes, size_t len)
 	fwrite(bytes, 1, len, stdout);
 }
 
-static json_int_t number(const json_t *object, const char *key)
+static long long number(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
 }
@@ -48,16 +48,14 @@ static const char *word(const json_t *object, const char *key)
 	return text != NULL ? text : "-";
 }
 
-static void print_duration(json_int_t ms, char text[32])
+static void print_duration(long long ms, char text[32])
 {
 	if (ms < 10000) {
 		snprintf(text, 32, "%.1fs", (double)ms / 1000);
 	} else if (ms < 3600000) {
-		snprintf(text, 32, "%lldm%02llds", (long long)ms / 60000,
-			 (long long)ms / 1000 % 60);
+		snprintf(text, 32, "%lldm%02llds", ms / 60000, ms / 1000 % 60);
 	} else {
-		snprintf(text, 32, "%lldh%02lldm", (long long)ms / 3600000,
-			 (long long)ms / 60000 % 60);
+		snprintf(text, 32, "%lldh%02lldm", ms / 3600000, ms / 60000 % 60);
 	}
 }
 
@@ -69,11 +67,10 @@ static void print_pool(const json_t *pool)
 	const bool has_failed = strcmp(word(pool, "state"), "failed") == 0;
 	printf("\npool %s: %s%s, %lld waiting\n", word(pool, "name"), word(pool, "state"),
 	       has_failed ? " (its children do not stay up; the gateway's log says why)" : "",
-	       (long long)number(pool, "waiting"));
+	       number(pool, "waiting"));
 	if (asks) {
-		printf("  %lld asked, %lld allowed, %lld denied\n",
-		       (long long)number(pool, "asked"), (long long)number(pool, "allowed"),
-		       (long long)number(pool, "denied"));
+		printf("  %lld asked, %lld allowed, %lld denied\n", number(pool, "asked"),
+		       number(pool, "allowed"), number(pool, "denied"));
 	}
 	printf("  %5s  %8s  %-9s  %11s  %8s  %8s  %9s\n", "child", "pid", "state",
 	       asks ? "questions" : "connections", asks ? "answered" : "taken", "restarts", "up");
@@ -82,12 +79,11 @@ static void print_pool(const json_t *pool)
 		char up[32] = "-", pid[32] = "-"; /* there is no process */
 		if (number(child, "pid") > 0) {
 			print_duration(number(child, "uptime_ms"), up);
-			snprintf(pid, sizeof pid, "%lld", (long long)number(child, "pid"));
+			snprintf(pid, sizeof pid, "%lld", number(child, "pid"));
 		}
-		printf("  %5lld  %8s  %-9s  %11lld  %8lld  %8lld  %9s\n",
-		       (long long)number(child, "index"), pid, word(child, "state"),
-		       (long long)number(child, asks ? "offered" : "connections"),
-		       (long long)number(child, "taken"), (long long)number(child, "restarts"), up);
+		printf("  %5lld  %8s  %-9s  %11lld  %8lld  %8lld  %9s\n", number(child, "index"),
+		       pid, word(child, "state"), number(child, asks ? "offered" : "connections"),
+		       number(child, "taken"), number(child, "restarts"), up);
 	}
 }
 
@@ -105,17 +101,16 @@ static void print_status(const json_t *status)
 		printf("listens on %s\n", word(value, "address"));
 	}
 	printf("connections: %lld open, %lld waiting, %lld accepted, %lld handed over, %lld closed\n",
-	       (long long)number(connections, "open"), (long long)number(connections, "waiting"),
-	       (long long)number(connections, "accepted"),
-	       (long long)number(connections, "handed_over"),
-	       (long long)number(connections, "closed"));
+	       number(connections, "open"), number(connections, "waiting"),
+	       number(connections, "accepted"), number(connections, "handed_over"),
+	       number(connections, "closed"));
 	json_object_foreach(json_object_get(status, "refusals"), reason, value)
 	{
 		printf("refused: %s %lld\n", reason, (long long)json_integer_value(value));
 	}
 	if (number(json_object_get(status, "log"), "dropped") > 0) {
 		printf("log lines dropped: %lld\n",
-		       (long long)number(json_object_get(status, "log"), "dropped"));
+		       number(json_object_get(status, "log"), "dropped"));
 	}
 	json_array_foreach(json_object_get(status, "pools"), i, value)
 	{
@@ -151,14 +146,13 @@ static void print_connection(const json_t *object)
 	char age[32];
 	print_duration(number(object, "age_ms"), age);
 	if (json_object_get(object, "pid") == NULL) {
-		printf("%-20lld %-28s %9s  not handed over yet\n", (long long)number(object, "id"),
+		printf("%-20lld %-28s %9s  not handed over yet\n", number(object, "id"),
 		       word(object, "client"), age);
 		return;
 	}
-	printf("%-20lld %-28s %9s  route %s, pool %s, child %lld, pid %lld\n",
-	       (long long)number(object, "id"), word(object, "client"), age, word(object, "route"),
-	       word(object, "pool"), (long long)number(object, "child"),
-	       (long long)number(object, "pid"));
+	printf("%-20lld %-28s %9s  route %s, pool %s, child %lld, pid %lld\n", number(object, "id"),
+	       word(object, "client"), age, word(object, "route"), word(object, "pool"),
+	       number(object, "child"), number(object, "pid"));
 }
 
 /* Prints every whole line that has come and keeps the rest. */
@@ -191,16 +185,9 @@ int commands_connections(const char *control_path, bool json)
 	return failed == 0 ? GATEWAY_OK : GATEWAY_FAILED;
 }
 
-static void print_nothing(void *data, const char *bytes, size_t len)
-{
-	(void)data;
-	(void)bytes;
-	(void)len;
-}
-
 int commands_stop(const char *control_path, bool now)
 {
-	if (control_ask(control_path, now ? "stop now" : "stop", print_nothing, NULL) != 0) {
+	if (control_ask(control_path, now ? "stop now" : "stop", NULL, NULL) != 0) {
 		return GATEWAY_FAILED;
 	}
 	puts(now ? "stopping now" : "draining, then stopping; `baton stop --now` does not wait");

@@ -41,7 +41,7 @@ void control_destroy(struct control *); /* removes the file; NULL is fine */
 
 /*
  * The other half, for the command line: sends command to the gateway at path and gives every piece
- * of the answer to print. 0, or -1 with a sentence on stderr.
+ * of the answer to print (NULL: to nobody). 0, or -1 with a sentence on stderr.
  */
 int control_ask(const char *path, const char *command,
 		void (*print)(void *data, const char *bytes, size_t len), void *data);

@@ -13,8 +13,8 @@
 #include "supervise/supervisor.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static json_t *number(uint64_t value)
 {
@@ -146,18 +146,12 @@ char *status_write(const struct status_view *view)
 	json_object_set_new(object, "log",
 			    json_pack("{s:I}", "dropped", (json_int_t)log_dropped()));
 	json_object_set_new(object, "pools", pools);
-	char *compact = json_dumps(object, JSON_INDENT(2));
+	char *json = json_dumps(object, JSON_INDENT(2)), *text = NULL;
 	json_decref(object);
-	if (compact == NULL) {
-		return NULL;
+	if (json != NULL && asprintf(&text, "%s\n", json) < 0) {
+		text = NULL;
 	}
-	size_t len = strlen(compact);
-	char *text = realloc(compact, len + 2);
-	if (text == NULL) {
-		free(compact);
-		return NULL;
-	}
-	memcpy(text + len, "\n", 2);
+	free(json);
 	return text;
 }
 
