@@ -115,8 +115,9 @@ static enum refusal refusal_of(struct conn *conn, const struct verdict *verdict)
 static void answer_health_check(struct conn *conn)
 {
 	char bytes[REPLY_MAX_BYTES];
-	const struct reply_context context = refuse_context(conn);
-	refuse_answer(conn, bytes, reply_write_health(conn->conns->is_draining, &context, bytes));
+	refuse_answer(
+		conn, bytes,
+		reply_write_health(conn->conns->is_draining, time(NULL), conn->is_head, bytes));
 }
 
 void conn_judge(struct conn *conn)

@@ -8,7 +8,6 @@
 #define BATON_CONN_PRIVATE_H
 
 #include "admit/conn.h"
-#include "admit/reply.h"
 
 /* ---- conns.c ---- */
 
@@ -52,9 +51,6 @@ void refuse(struct conn *, enum refusal, int status);
 
 /* The same with what an auth child said: DENY. */
 void refuse_denied(struct conn *, const struct handover_answer *);
-
-/* What reply.c wants to know besides. */
-struct reply_context refuse_context(const struct conn *);
 
 /* Sends an answer and lets the client read it before the close. */
 void refuse_answer(struct conn *, const char *bytes, size_t len);

@@ -47,48 +47,37 @@ static void note(struct conn *conn, enum refusal refusal, int status, const char
 	journal_refuse(conn->record, refusal, status, target.at, target.len, why);
 }
 
-/* False: the route does not want it, or this is no upgrade. */
-static bool answer_by_close(struct conn *conn, int status, const char *reason)
+/* By a Close frame where the route wants it and this is an upgrade, else by the status. */
+static void answer(struct conn *conn, int status, const char *text, const char *challenge)
 {
-	char bytes[CLOSING_MAX_BYTES];
-	const bool is_wanted = conn->closing.accept[0] != '\0';
-	if (is_wanted) {
-		refuse_answer(conn, bytes, closing_write(&conn->closing, status, reason, bytes));
-	}
-	return is_wanted;
-}
-
-struct reply_context refuse_context(const struct conn *conn)
-{
-	return (struct reply_context){time(NULL), conn->is_head};
+	char bytes[REPLY_MAX_BYTES];
+	_Static_assert((int)CLOSING_MAX_BYTES <= (int)REPLY_MAX_BYTES, "bytes is for either");
+	const struct reply reply = {.status = status,
+				    .text = text,
+				    .challenge = challenge,
+				    .retry_secs = conn->retry_secs,
+				    .now = time(NULL),
+				    .no_body = conn->is_head};
+	refuse_answer(conn, bytes,
+		      conn->closing.accept[0] != '\0'
+			      ? closing_write(&conn->closing, status, text, bytes)
+			      : reply_write(&reply, bytes));
 }
 
 void refuse(struct conn *conn, enum refusal refusal, int status)
 {
-	char bytes[REPLY_MAX_BYTES];
-	const struct reply_context context = refuse_context(conn);
 	status = status != 0 ? status : refusal_status(refusal);
 	note(conn, refusal, status, NULL);
-	if (!answer_by_close(conn, status, refusal_text(refusal))) {
-		refuse_answer(
-			conn, bytes,
-			reply_write_refusal(refusal, status, conn->retry_secs, &context, bytes));
-	}
+	answer(conn, status, refusal_text(refusal), NULL);
 }
 
-void refuse_denied(struct conn *conn, const struct handover_answer *answer)
+void refuse_denied(struct conn *conn, const struct handover_answer *denial)
 {
-	char bytes[REPLY_MAX_BYTES];
-	const struct reply_context context = refuse_context(conn);
 	char reason[HANDOFF_MAX_REASON_BYTES + 1];
-	reply_clean_reason(answer->reason != NULL ? answer->reason : refusal_text(REFUSAL_AUTH),
+	reply_clean_reason(denial->reason != NULL ? denial->reason : refusal_text(REFUSAL_AUTH),
 			   reason);
-	note(conn, REFUSAL_AUTH, answer->status, reason);
-	if (!answer_by_close(conn, answer->status, reason)) {
-		refuse_answer(conn, bytes,
-			      reply_write_denial(answer->status, reason, answer->challenge,
-						 &context, bytes));
-	}
+	note(conn, REFUSAL_AUTH, denial->status, reason);
+	answer(conn, denial->status, reason, denial->challenge);
 }
 
 void refuse_linger(struct conn *conn)

@@ -50,14 +50,9 @@ static const char *const phrases[STATUS_COUNT] = {
 	[511 - FIRST_STATUS] = "Network Authentication Required",
 };
 
-static bool is_error(int status)
-{
-	return status >= FIRST_STATUS && status < FIRST_STATUS + STATUS_COUNT;
-}
-
 static const char *phrase_of(int status)
 {
-	const char *phrase = phrases[status - FIRST_STATUS];
+	const char *phrase = status == 200 ? "OK" : phrases[status - FIRST_STATUS];
 	return phrase == NULL ? "" : phrase;
 }
 
@@ -75,41 +70,44 @@ static const char *fields_of(int status)
 	}
 }
 
-/* challenge: NULL unless the status is 401. retry_secs: 0: not known. */
-static size_t write_reply(int status, const char *phrase, const char *challenge,
-			  unsigned retry_secs, const char *body,
-			  const struct reply_context *context, char buf[REPLY_MAX_BYTES])
+static size_t write_with_body(const struct reply *reply, const char *body,
+			      char buf[REPLY_MAX_BYTES])
 {
+	const int status = reply->status;
+	const bool has_challenge = status == 401 && reply->challenge != NULL;
 	char retry[32] = "";
 	if (status == 429 || status == 503) { /* RFC 6585, 4; RFC 9110, 15.6.4 */
 		snprintf(retry, sizeof retry, "Retry-After: %u\r\n",
-			 retry_secs > 0 ? retry_secs : 1);
+			 reply->retry_secs > 0 ? reply->retry_secs : 1);
 	}
 	struct tm now;
 	char date[40]; /* RFC 9110, 5.6.7; the locale is always C */
-	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&context->now, &now));
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&reply->now, &now));
 	int length = snprintf(buf, REPLY_MAX_BYTES,
 			      "HTTP/1.1 %d %s\r\nDate: %s\r\n"
 			      "Content-Type: text/plain; charset=utf-8\r\n"
 			      "Content-Length: %zu\r\n%s%s%s%s%s\r\n%s",
-			      status, phrase, date, strlen(body), retry, fields_of(status),
-			      challenge != NULL ? "WWW-Authenticate: " : "",
-			      challenge != NULL ? challenge : "", challenge != NULL ? "\r\n" : "",
-			      context->no_body ? "" : body);
+			      status, phrase_of(status), date, strlen(body), retry,
+			      fields_of(status), has_challenge ? "WWW-Authenticate: " : "",
+			      has_challenge ? reply->challenge : "", has_challenge ? "\r\n" : "",
+			      reply->no_body ? "" : body);
 	assert(length > 0 && length < REPLY_MAX_BYTES);
 	return (size_t)length;
 }
 
-size_t reply_write_refusal(enum refusal refusal, int status, unsigned retry_secs,
-			   const struct reply_context *context, char buf[REPLY_MAX_BYTES])
+size_t reply_write(const struct reply *reply, char buf[REPLY_MAX_BYTES])
 {
-	/* A child's word is not trusted to be an error: a stray 200 would look like success. */
-	int used = is_error(status) ? status : refusal_status(refusal);
-	assert(is_error(used));
+	assert(reply->status >= FIRST_STATUS && reply->status < FIRST_STATUS + STATUS_COUNT);
 	char body[REPLY_MAX_BYTES / 2];
-	int length = snprintf(body, sizeof body, "%d %s\n", used, refusal_text(refusal));
+	int length = snprintf(body, sizeof body, "%d %s\n", reply->status, reply->text);
 	assert(length > 0 && (size_t)length < sizeof body);
-	return write_reply(used, phrase_of(used), NULL, retry_secs, body, context, buf);
+	return write_with_body(reply, body, buf);
+}
+
+size_t reply_write_health(bool draining, time_t now, bool no_body, char buf[REPLY_MAX_BYTES])
+{
+	const struct reply reply = {.status = draining ? 503 : 200, .now = now, .no_body = no_body};
+	return write_with_body(&reply, draining ? "draining\n" : "ok\n", buf);
 }
 
 /* The length of the character that begins here, 0: it is none. A NUL ends every other. */
@@ -141,23 +139,4 @@ void reply_clean_reason(const char *reason, char text_r[HANDOFF_MAX_REASON_BYTES
 		reason += len;
 	}
 	text_r[used] = '\0';
-}
-
-size_t reply_write_denial(int status, const char *reason, const char *challenge,
-			  const struct reply_context *context, char buf[REPLY_MAX_BYTES])
-{
-	assert(is_error(status));
-	char body[REPLY_MAX_BYTES / 2];
-	int length = snprintf(body, sizeof body, "%d %s\n", status, reason);
-	assert(length > 0 && (size_t)length < sizeof body);
-	return write_reply(status, phrase_of(status), status == 401 ? challenge : NULL, 0, body,
-			   context, buf);
-}
-
-size_t reply_write_health(bool draining, const struct reply_context *context,
-			  char buf[REPLY_MAX_BYTES])
-{
-	int status = draining ? 503 : 200;
-	return write_reply(status, draining ? phrase_of(status) : "OK", NULL, 0,
-			   draining ? "draining\n" : "ok\n", context, buf);
 }

@@ -6,7 +6,6 @@
 #ifndef BATON_REPLY_H
 #define BATON_REPLY_H
 
-#include "admit/refusal.h"
 #include "handoff/handoff.h"
 
 #include <stdbool.h>
@@ -15,20 +14,27 @@
 
 enum { REPLY_MAX_BYTES = 1024 };
 
-struct reply_context {
-	time_t now;   /* for the Date field */
-	bool no_body; /* the request was a HEAD (RFC 9110, 9.3.2) */
+struct reply {
+	int status;            /* 400 to 599 */
+	const char *text;      /* a sentence, or what reply_clean_reason gave */
+	const char *challenge; /* for 401: a field value of at most HANDOFF_MAX_CHALLENGE_BYTES; or
+				  NULL */
+	unsigned retry_secs;   /* for 429 and 503; 0: not known */
+	time_t now;            /* for the Date field */
+	bool no_body;          /* the request was a HEAD (RFC 9110, 9.3.2) */
 };
 
 /*
  * Writes a whole HTTP/1.1 response: status line, Date (RFC 9110, 6.6.1), Content-Type: text/plain;
- * charset=utf-8, Content-Length, Connection: close, body "STATUS sentence\n". 405 adds "Allow:
- * GET"; 426 adds "Upgrade: websocket", "Connection: Upgrade, close" and "Sec-WebSocket-Version:
- * 13"; 429 and 503 add "Retry-After" with retry_secs, or with 1 where that is 0. status 0 means the
- * refusal's own; a child may name another (400..599). Returns the length.
+ * charset=utf-8, Content-Length, Connection: close, body "STATUS text\n". 401 adds
+ * "WWW-Authenticate: challenge"; 405 adds "Allow: GET"; 426 adds "Upgrade: websocket", "Connection:
+ * Upgrade, close" and "Sec-WebSocket-Version: 13"; 429 and 503 add "Retry-After" with retry_secs,
+ * or with 1 where that is 0. Returns the length.
  */
-size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs,
-			   const struct reply_context *, char buf[REPLY_MAX_BYTES]);
+size_t reply_write(const struct reply *, char buf[REPLY_MAX_BYTES]);
+
+/* The answer to a load balancer's health check: 200 "ok\n", or 503 "draining\n". */
+size_t reply_write_health(bool draining, time_t now, bool no_body, char buf[REPLY_MAX_BYTES]);
 
 /*
  * What an auth child gave as its reason, fit to be sent and logged: at most
@@ -36,16 +42,5 @@ size_t reply_write_refusal(enum refusal, int status, unsigned retry_secs,
  * and '?' for what is none or what a terminal might obey.
  */
 void reply_clean_reason(const char *reason, char text_r[HANDOFF_MAX_REASON_BYTES + 1]);
-
-/*
- * The same for a client that an auth child has denied: the body is the reason, a clean one; with
- * 401 goes "WWW-Authenticate: challenge", a valid field value of at most
- * HANDOFF_MAX_CHALLENGE_BYTES, or NULL. status: 400..599.
- */
-size_t reply_write_denial(int status, const char *reason, const char *challenge,
-			  const struct reply_context *, char buf[REPLY_MAX_BYTES]);
-
-/* The answer to a load balancer's health check: 200 "ok\n", or 503 "draining\n". */
-size_t reply_write_health(bool draining, const struct reply_context *, char buf[REPLY_MAX_BYTES]);
 
 #endif
