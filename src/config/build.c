@@ -6,6 +6,7 @@
  */
 #include "config/build.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,46 +18,51 @@
 #include "config/values.h"
 #include "config/words.h"
 
-static bool fail_range(struct check *target, const struct keys_entry *entry, const char *text,
-		       unsigned line)
+/* is: what the text is, and should not be. */
+static bool fail(const struct check *target, const struct keys_entry *entry, const char *text,
+		 const char *is)
 {
-	char min[VALUES_TEXT_BYTES], max[VALUES_TEXT_BYTES];
-	if (entry->kind == KEYS_COUNT) {
-		return problem_set(target->problem, line,
-				   "%s%s = %.80s is out of range (%llu to %llu)", target->label,
-				   entry->name, text, (unsigned long long)entry->min,
-				   (unsigned long long)entry->max);
-	}
-	bool is_size = entry->kind == KEYS_SIZE;
-	(is_size ? values_write_size : values_write_duration)(entry->min, min);
-	(is_size ? values_write_size : values_write_duration)(entry->max, max);
-	return problem_set(target->problem, line, "%s%s = \"%.80s\" is out of range (%s to %s)",
-			   target->label, entry->name, text, min, max);
+	const char *quote = entry->kind == KEYS_COUNT ? "" : "\"";
+	return check_fail(target, entry->name, "%s = %s%.80s%s is %s", entry->name, quote, text,
+			  quote, is);
 }
 
-static bool fail_number(struct check *target, const struct keys_entry *entry, const char *text,
-			unsigned line)
+static void write_number(const struct keys_entry *entry, uint64_t number,
+			 char text[VALUES_TEXT_BYTES])
 {
 	if (entry->kind == KEYS_COUNT) {
-		return problem_set(
-			target->problem, line,
-			"%s%s = %.80s is not a whole number (%llu to %llu, digits alone, "
-			"no zero in front)",
-			target->label, entry->name, text, (unsigned long long)entry->min,
-			(unsigned long long)entry->max);
+		snprintf(text, VALUES_TEXT_BYTES, "%llu", (unsigned long long)number);
+	} else if (entry->kind == KEYS_SIZE) {
+		values_write_size(number, text);
+	} else {
+		values_write_duration(number, text);
 	}
-	return problem_set(
-		target->problem, line, "%s%s = \"%.80s\" is not a %s", target->label, entry->name,
-		text,
-		entry->kind == KEYS_SIZE
-			? "size: a whole number of bytes, or with k, M or G behind it, as "
-			  "in \"64k\""
-			: "duration: a whole number and its unit, as in \"50ms\", \"5s\", "
-			  "\"2m\" or \"1h\"");
 }
 
-static bool apply_number(struct check *target, const struct keys_entry *entry, const char *text,
-			 unsigned line)
+static bool fail_number(const struct check *target, const struct keys_entry *entry,
+			const char *text, bool is_number)
+{
+	char min[VALUES_TEXT_BYTES], max[VALUES_TEXT_BYTES], is[160];
+	write_number(entry, entry->min, min);
+	write_number(entry, entry->max, max);
+	if (is_number) {
+		snprintf(is, sizeof(is), "out of range (%s to %s)", min, max);
+	} else if (entry->kind == KEYS_COUNT) {
+		snprintf(is, sizeof(is),
+			 "not a whole number (%s to %s, digits alone, no zero in front)", min, max);
+	} else {
+		snprintf(is, sizeof(is), "not a %s",
+			 entry->kind == KEYS_SIZE
+				 ? "size: a whole number of bytes, or with k, M or G behind it, as "
+				   "in \"64k\""
+				 : "duration: a whole number and its unit, as in \"50ms\", \"5s\", "
+				   "\"2m\" or \"1h\"");
+	}
+	return fail(target, entry, text, is);
+}
+
+static bool apply_number(const struct check *target, const struct keys_entry *entry,
+			 const char *text, void *field)
 {
 	static bool (*const parse[])(const char *, uint64_t *) = {
 		[KEYS_COUNT] = values_count,
@@ -64,13 +70,10 @@ static bool apply_number(struct check *target, const struct keys_entry *entry, c
 		[KEYS_SIZE] = values_size,
 	};
 	uint64_t number = 0;
-	if (!parse[entry->kind](text, &number)) {
-		return fail_number(target, entry, text, line);
+	bool is_number = parse[entry->kind](text, &number);
+	if (!is_number || number < entry->min || number > entry->max) {
+		return fail_number(target, entry, text, is_number);
 	}
-	if (number < entry->min || number > entry->max) {
-		return fail_range(target, entry, text, line);
-	}
-	char *field = (char *)target->record + entry->offset;
 	if (entry->kind == KEYS_SIZE) {
 		*(size_t *)field = (size_t)number;
 	} else {
@@ -79,79 +82,51 @@ static bool apply_number(struct check *target, const struct keys_entry *entry, c
 	return true;
 }
 
-static bool apply_rate(struct check *target, const struct keys_entry *entry, const char *text,
-		       unsigned line)
-{
-	uint64_t *field = (uint64_t *)((char *)target->record + entry->offset);
-	return text == NULL || values_rate(text, field) ||
-	       problem_set(target->problem, line,
-			   "%s%s = \"%.80s\" is not a rate: 1 to 1000000 and the time, as in "
-			   "\"20/s\", \"30/m\" or \"100/h\"",
-			   target->label, entry->name, text);
-}
-
-static bool apply_mode(struct check *target, const struct keys_entry *entry, const char *text,
-		       unsigned line)
-{
-	mode_t *field = (mode_t *)((char *)target->record + entry->offset);
-	return values_mode(text, field) ||
-	       problem_set(target->problem, line,
-			   "%s%s = \"%.80s\" is not a mode: three octal digits, as in \"0660\"",
-			   target->label, entry->name, text);
-}
-
-static bool apply_flag(struct check *target, const struct keys_entry *entry, const char *text,
-		       unsigned line)
-{
-	bool *field = (bool *)((char *)target->record + entry->offset);
-	return values_flag(text, field) ||
-	       problem_set(target->problem, line, "%s%s = \"%.80s\" is neither true nor false",
-			   target->label, entry->name, text);
-}
-
-static bool apply_text(struct check *target, const struct keys_entry *entry, const char *text,
-		       unsigned line)
+static bool apply_text(const struct check *target, const struct keys_entry *entry, const char *text,
+		       char **field)
 {
 	if (text == NULL) {
 		return true;
 	}
 	if (text[0] == '\0') {
-		return problem_set(target->problem, line,
-				   "%s%s is empty: leave it out or fill it in", target->label,
-				   entry->name);
+		return check_fail(target, entry->name, "%s is empty: leave it out or fill it in",
+				  entry->name);
 	}
-	char **field = (char **)((char *)target->record + entry->offset);
 	*field = strdup(text);
 	return *field != NULL || problem_memory(target->problem);
 }
 
-static bool apply_words(struct check *target, const struct keys_entry *entry,
-			const struct source_value *value)
+static bool apply_words(const struct check *target, const struct source_value *value, char ***field)
 {
-	char ***field = (char ***)((char *)target->record + entry->offset);
 	*field = words_copy(value->words, value->count);
 	return *field != NULL || problem_memory(target->problem);
 }
 
-static bool apply(struct check *target, const struct keys_entry *entry,
+static bool apply(const struct check *target, const struct keys_entry *entry,
 		  const struct source_value *value)
 {
 	const char *text = value->words != NULL ? value->words[0] : entry->fallback;
+	void *field = (char *)target->record + entry->offset;
 	switch (entry->kind) {
 	case KEYS_COUNT:
 	case KEYS_DURATION:
 	case KEYS_SIZE:
-		return apply_number(target, entry, text, value->line);
+		return apply_number(target, entry, text, field);
 	case KEYS_TEXT:
-		return apply_text(target, entry, text, value->line);
+		return apply_text(target, entry, text, field);
 	case KEYS_WORDS:
-		return apply_words(target, entry, value);
+		return apply_words(target, value, field);
 	case KEYS_RATE:
-		return apply_rate(target, entry, text, value->line);
+		return text == NULL || values_rate(text, field) ||
+		       fail(target, entry, text,
+			    "not a rate: 1 to 1000000 and the time, as in \"20/s\", \"30/m\" or "
+			    "\"100/h\"");
 	case KEYS_MODE:
-		return apply_mode(target, entry, text, value->line);
+		return values_mode(text, field) ||
+		       fail(target, entry, text, "not a mode: three octal digits, as in \"0660\"");
 	case KEYS_FLAG:
-		return apply_flag(target, entry, text, value->line);
+		return values_flag(text, field) ||
+		       fail(target, entry, text, "neither true nor false");
 	case KEYS_CHOICE:
 	case KEYS_CHOICES:
 		return true; /* check_pool, build_routes */
@@ -174,16 +149,16 @@ static bool apply_section(struct check *target)
 static bool build_section(struct config *config, const struct source_section *section,
 			  struct problem *problem)
 {
-	struct check target = {.section = section, .record = config, .problem = problem};
-	source_write_label(section->kind, section->title, target.label);
+	struct check target = {
+		.section = section, .record = config, .config = config, .problem = problem};
 	switch (section->kind) {
 	case KEYS_TOP:
-		return apply_section(&target) && check_top(&target, config);
+		return apply_section(&target) && check_top(&target);
 	case KEYS_LIMITS:
-		return apply_section(&target) && check_limits(&target, config);
+		return apply_section(&target) && check_limits(&target);
 	case KEYS_LISTEN:
 		target.record = &config->listeners[config->listener_count++];
-		return apply_section(&target) && check_listener(&target, config);
+		return apply_section(&target) && check_listener(&target);
 	case KEYS_POOL:
 		target.record = &config->pools[config->pool_count++];
 		return apply_section(&target) && check_pool(&target);

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,54 +24,64 @@
 
 enum { POOL_NAME_MAX = 64 };
 
-bool check_choice(struct check *target, const char *key, const char *first, const char *second,
-		  bool *is_second_r)
+bool check_fail(const struct check *target, const char *key, const char *format, ...)
+{
+	const struct source_section *section = target->section;
+	char label[SOURCE_LABEL_BYTES], sentence[CONFIG_ERROR_BYTES];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	return problem_set(target->problem, key != NULL ? source_line(section, key) : section->line,
+			   "%s%s", source_write_label(section->kind, section->title, label),
+			   sentence);
+}
+
+bool check_choice(const struct check *target, const char *key, const char *first,
+		  const char *second, bool *is_second_r)
 {
 	const struct source_value *value = source_get(target->section, key);
 	const char *text = value->words != NULL ? value->words[0] : first;
 	*is_second_r = strcmp(text, second) == 0;
 	return *is_second_r || strcmp(text, first) == 0 ||
-	       problem_set(target->problem, value->line,
-			   "%s%s = \"%.80s\" is neither \"%s\" nor \"%s\"", target->label, key,
-			   text, first, second);
+	       check_fail(target, key, "%s = \"%.80s\" is neither \"%s\" nor \"%s\"", key, text,
+			  first, second);
 }
 
-bool check_top(struct check *target, struct config *config)
+bool check_top(struct check *target)
 {
+	struct config *config = target->config;
 	const char *why = NULL;
 	if (config->control == NULL) {
 		config->control = strdup(config_default_control());
 		return config->control != NULL || problem_memory(target->problem);
 	}
 	return endpoint_is_path(config->control, &why) ||
-	       problem_set(target->problem, source_line(target->section, "control"),
-			   "control = \"%.80s\" %s", config->control, why);
+	       check_fail(target, "control", "control = \"%.80s\" %s", config->control, why);
 }
 
-bool check_limits(struct check *target, const struct config *config)
+bool check_limits(struct check *target)
 {
-	return config->address_interval_us > 0 ||
+	return target->config->address_interval_us > 0 ||
 	       source_get(target->section, "address_burst")->words == NULL ||
-	       problem_set(target->problem, source_line(target->section, "address_burst"),
-			   "%saddress_burst needs address_rate: how fast may one address connect?",
-			   target->label);
+	       check_fail(target, "address_burst",
+			  "address_burst needs address_rate: how fast may one address connect?");
 }
 
-static bool check_unused(struct check *target, const struct config *config,
-			 const struct config_listener *listener)
+static bool check_unused(struct check *target, const struct config_listener *listener)
 {
+	const struct config *config = target->config;
 	const char *path = listener->address.ss_family != AF_UNIX
 				   ? ""
 				   : ((const struct sockaddr_un *)&listener->address)->sun_path;
 	if (strcmp(path, config->control) == 0) {
-		return problem_set(target->problem, target->section->line,
-				   "%sthis is the path of the control socket", target->label);
+		return check_fail(target, NULL, "this is the path of the control socket");
 	}
 	for (const struct config_listener *other = config->listeners; other < listener; other++) {
 		if (endpoint_equals(&other->address, &listener->address)) {
-			return problem_set(target->problem, target->section->line,
-					   "%slisten \"%.80s\" has the same address already",
-					   target->label, other->name);
+			return check_fail(target, NULL,
+					  "listen \"%.80s\" has the same address already",
+					  other->name);
 		}
 	}
 	return true;
@@ -80,17 +92,17 @@ static bool fail_range(struct check *target, const char *text, enum address_rang
 {
 	char first[ADDRESS_TEXT_BYTES];
 	if (result == ADDRESS_RANGE_BAD) {
-		return problem_set(target->problem, source_line(target->section, "trusted_proxies"),
-				   "%strusted_proxies has \"%.80s\": write an address as in "
-				   "\"192.0.2.1\" or \"::1\", a range as in \"10.0.0.0/8\", or "
-				   "\"unix\"",
-				   target->label, text);
+		return check_fail(target, "trusted_proxies",
+				  "trusted_proxies has \"%.80s\": write an address as in "
+				  "\"192.0.2.1\" or \"::1\", a range as in \"10.0.0.0/8\", or "
+				  "\"unix\"",
+				  text);
 	}
 	address_write_ip(&meant->first, first);
-	return problem_set(target->problem, source_line(target->section, "trusted_proxies"),
-			   "%strusted_proxies has \"%.80s\", with bits beyond its prefix: write "
-			   "\"%s/%u\", or \"%.*s\" for that one address",
-			   target->label, text, first, meant->bits, (int)strcspn(text, "/"), text);
+	return check_fail(target, "trusted_proxies",
+			  "trusted_proxies has \"%.80s\", with bits beyond its prefix: write "
+			  "\"%s/%u\", or \"%.*s\" for that one address",
+			  text, first, meant->bits, (int)strcspn(text, "/"), text);
 }
 
 static bool check_trusted(struct check *target, struct forwarded_rule *rule)
@@ -122,10 +134,9 @@ static bool check_client_header(struct check *target, struct forwarded_rule *rul
 		return true; /* the first of them */
 	}
 	if (rule->trusted_count == 0) {
-		return problem_set(target->problem, value->line,
-				   "%sclient_header is believed from trusted_proxies alone, and "
-				   "there are none",
-				   target->label);
+		return check_fail(target, "client_header",
+				  "client_header is believed from trusted_proxies alone, and "
+				  "there are none");
 	}
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcasecmp(value->words[0], names[i]) == 0) {
@@ -133,12 +144,12 @@ static bool check_client_header(struct check *target, struct forwarded_rule *rul
 			return true;
 		}
 	}
-	return problem_set(target->problem, value->line,
-			   "%sclient_header = \"%.80s\" is none of \"%s\", \"%s\" and \"%s\"",
-			   target->label, value->words[0], names[0], names[1], names[2]);
+	return check_fail(target, "client_header",
+			  "client_header = \"%.80s\" is none of \"%s\", \"%s\" and \"%s\"",
+			  value->words[0], names[0], names[1], names[2]);
 }
 
-bool check_listener(struct check *target, struct config *config)
+bool check_listener(struct check *target)
 {
 	struct config_listener *listener = target->record;
 	const struct source_section *section = target->section;
@@ -152,16 +163,14 @@ bool check_listener(struct check *target, struct config *config)
 				   section->title, why);
 	}
 	if (source_get(section, "mode")->words != NULL && listener->address.ss_family != AF_UNIX) {
-		return problem_set(target->problem, source_line(target->section, "mode"),
-				   "%smode is for Unix sockets; this is none", target->label);
+		return check_fail(target, "mode", "mode is for Unix sockets; this is none");
 	}
 	if (listener->health != NULL && !values_is_url_path(listener->health)) {
-		return problem_set(target->problem, source_line(target->section, "health"),
-				   "%shealth = \"%.80s\" is not a path as in \"/healthz\"",
-				   target->label, listener->health);
+		return check_fail(target, "health",
+				  "health = \"%.80s\" is not a path as in \"/healthz\"",
+				  listener->health);
 	}
-	return check_unused(target, config, listener) &&
-	       check_trusted(target, &listener->forwarded) &&
+	return check_unused(target, listener) && check_trusted(target, &listener->forwarded) &&
 	       check_client_header(target, &listener->forwarded);
 }
 
@@ -180,18 +189,16 @@ static bool check_environment(struct check *target, char *const *environment)
 {
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		if (!values_is_assignment(environment[i])) {
-			return problem_set(target->problem,
-					   source_line(target->section, "environment"),
-					   "%senvironment has \"%.80s\": it must be NAME=VALUE",
-					   target->label, environment[i]);
+			return check_fail(target, "environment",
+					  "environment has \"%.80s\": it must be NAME=VALUE",
+					  environment[i]);
 		}
 		size_t len = strcspn(environment[i], "=") + 1;
 		for (size_t j = 0; j < i; j++) {
 			if (strncmp(environment[i], environment[j], len) == 0) {
-				return problem_set(target->problem,
-						   source_line(target->section, "environment"),
-						   "%senvironment sets %.*s twice", target->label,
-						   (int)len - 1, environment[i]);
+				return check_fail(target, "environment",
+						  "environment sets %.*s twice", (int)len - 1,
+						  environment[i]);
 			}
 		}
 	}
@@ -201,9 +208,8 @@ static bool check_environment(struct check *target, char *const *environment)
 static bool check_account(struct check *target, const char *key, const char *name, bool is_there)
 {
 	return name == NULL || is_there ||
-	       problem_set(target->problem, source_line(target->section, key),
-			   "%sthere is no %s \"%.80s\"%s%s", target->label, key, name,
-			   errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
+	       check_fail(target, key, "there is no %s \"%.80s\"%s%s", key, name,
+			  errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
 }
 
 static bool check_accounts(struct check *target, const struct config_pool *pool)
@@ -242,17 +248,16 @@ bool check_pool(struct check *target)
 		return problem_memory(target->problem);
 	}
 	if (!is_pool_name(section->title)) {
-		return problem_set(
-			target->problem, section->line,
-			"pool \"%.80s\": a name is 1 to %d letters, digits, '_', '.', '-', "
-			"without '-' in front",
-			section->title, POOL_NAME_MAX);
+		return check_fail(
+			target, NULL,
+			"a name is 1 to %d letters, digits, '_', '.', '-', without '-' in "
+			"front",
+			POOL_NAME_MAX);
 	}
 	if (pool->command[0] == NULL || pool->command[0][0] == '\0') {
-		return problem_set(target->problem, source_line(target->section, "command"),
-				   "%scommand is missing: which program are its children? As in "
-				   "command = {\"program\", \"argument\"}",
-				   target->label);
+		return check_fail(target, "command",
+				  "command is missing: which program are its children? As in "
+				  "command = {\"program\", \"argument\"}");
 	}
 	return check_pool_choices(target, pool) && check_environment(target, pool->environment) &&
 	       check_accounts(target, pool);

@@ -17,19 +17,26 @@ struct problem;
 struct check {
 	const struct source_section *section;
 	void *record;
+	struct config *config; /* as far as it is built */
 	struct problem *problem;
-	char label[SOURCE_LABEL_BYTES];
 };
 
+/*
+ * The problem: a sentence about the section, at the line of the key (NULL, or one that does not
+ * stand: of the section). Always false, as problem_set.
+ */
+bool check_fail(const struct check *, const char *key, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* A key that is one of two words; the first where it does not stand. */
-bool check_choice(struct check *, const char *key, const char *first, const char *second,
+bool check_choice(const struct check *, const char *key, const char *first, const char *second,
 		  bool *is_second_r);
 
-bool check_top(struct check *, struct config *);
-bool check_limits(struct check *, const struct config *);
+bool check_top(struct check *);
+bool check_limits(struct check *);
 
 /* The config's listeners before this one are compared with it. */
-bool check_listener(struct check *, struct config *);
+bool check_listener(struct check *);
 
 bool check_pool(struct check *);
 

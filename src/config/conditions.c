@@ -20,8 +20,7 @@
 
 static bool fail(const struct check *target, const char *key, const char *word, const char *why)
 {
-	return problem_set(target->problem, source_get(target->section, key)->line,
-			   "%s%s: \"%.80s\" %s", target->label, key, word, why);
+	return check_fail(target, key, "%s: \"%.80s\" %s", key, word, why);
 }
 
 static bool check_query(const struct check *target, const char *word)

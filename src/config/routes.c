@@ -21,13 +21,6 @@
 #include "config/source.h"
 #include "config/values.h"
 
-struct work {
-	struct config *config;
-	struct problem *problem;
-	const struct source_section *section;
-	struct config_route *route;
-};
-
 static bool is_host(const char *host)
 {
 	struct slice name, port;
@@ -37,41 +30,41 @@ static bool is_host(const char *host)
 	       grammar_split_host(slice_of(host), &name, &port) && port.at == NULL;
 }
 
-static bool check_path(struct work *work, const char *path)
+static bool check_path(const struct check *target, const struct config_route *route)
 {
-	const char *title = work->section->title;
-	unsigned line = work->section->line;
+	const char *path = route->path;
 	if (!values_is_url_path(path)) {
-		return problem_set(work->problem, line,
-				   "route \"%.80s\": the path holds a character that a URL's path "
-				   "does not (no query, no spaces; others as %%XX)",
-				   title);
+		return check_fail(
+			target, NULL,
+			"the path holds a character that a URL's path does not (no query, no "
+			"spaces; others as %%XX)");
 	}
 	if (values_has_needless_percent(path)) {
-		return problem_set(work->problem, line,
-				   "route \"%.80s\": letters, digits, '-', '.', '_' and '~' are "
-				   "written plain, not as %%XX",
-				   title);
+		return check_fail(
+			target, NULL,
+			"letters, digits, '-', '.', '_' and '~' are written plain, not as "
+			"%%XX");
 	}
 	size_t len = strlen(path);
-	if (len > 1 && path[len - 1] == '/' && !work->route->exact) {
-		return problem_set(work->problem, line,
-				   "route \"%.80s\" ends with '/': leave it out; \"%.*s\" covers "
-				   "itself and all that is below it",
-				   title, len > 80 ? 80 : (int)len - 1, path);
+	if (len > 1 && path[len - 1] == '/' && !route->exact) {
+		return check_fail(
+			target, NULL,
+			"leave out the '/' at the end; \"%.*s\" covers itself and all that is "
+			"below it",
+			len > 80 ? 80 : (int)len - 1, path);
 	}
 	return true;
 }
 
 /* The title; where it stands again with a number, so that logs can tell the routes apart. */
-static char *create_name(const struct work *work)
+static char *create_name(const struct check *target)
 {
-	const char *title = work->section->title;
+	const char *title = target->section->title;
 	char *name = NULL;
 	unsigned count = 1;
-	for (const struct config_route *route = work->config->routes; route < work->route;
-	     route++) {
-		count += strcmp(route->written->title, title) == 0;
+	for (const struct config_route *other = target->config->routes;
+	     other < (const struct config_route *)target->record; other++) {
+		count += strcmp(other->written->title, title) == 0;
 	}
 	if (count == 1) {
 		return strdup(title);
@@ -79,186 +72,184 @@ static char *create_name(const struct work *work)
 	return asprintf(&name, "%s#%u", title, count) < 0 ? NULL : name; /* no title has a '#' */
 }
 
-static bool parse_title(struct work *work)
+static bool parse_title(const struct check *target)
 {
-	const char *title = work->section->title;
+	struct config_route *route = target->record;
+	const char *title = target->section->title;
 	const char *slash = strchr(title, '/');
 	if (slash == NULL) {
-		return problem_set(
-			work->problem, work->section->line,
-			"route \"%.80s\" has no path: write \"/path\" or \"host/path\" (\"/\" "
-			"is all paths)",
-			title);
+		return check_fail(
+			target, NULL,
+			"there is no path: write \"/path\" or \"host/path\" (\"/\" is all "
+			"paths)");
 	}
-	work->route->written = work->section;
-	work->route->name = create_name(work);
-	work->route->path = strdup(slash);
-	work->route->host = slash > title ? strndup(title, (size_t)(slash - title)) : NULL;
-	if (work->route->name == NULL || work->route->path == NULL ||
-	    (slash > title && work->route->host == NULL)) {
-		return problem_memory(work->problem);
+	route->written = target->section;
+	route->name = create_name(target);
+	route->path = strdup(slash);
+	route->host = slash > title ? strndup(title, (size_t)(slash - title)) : NULL;
+	if (route->name == NULL || route->path == NULL || (slash > title && route->host == NULL)) {
+		return problem_memory(target->problem);
 	}
-	for (char *at = work->route->host; at != NULL && *at != '\0'; at++) {
+	for (char *at = route->host; at != NULL && *at != '\0'; at++) {
 		*at = (char)tolower((unsigned char)*at);
 	}
-	if (work->route->host != NULL && !is_host(work->route->host)) {
-		return problem_set(
-			work->problem, work->section->line,
-			"route \"%.80s\": \"%.80s\" is not a host (a name, an address or "
-			"\"*.name\", no scheme, no port); a path alone begins with '/'",
-			title, work->route->host);
+	if (route->host != NULL && !is_host(route->host)) {
+		return check_fail(target, NULL,
+				  "\"%.80s\" is not a host (a name, an address or \"*.name\", no "
+				  "scheme, no port); a path alone begins with '/'",
+				  route->host);
 	}
-	return check_path(work, slash);
+	return check_path(target, route);
 }
 
-static bool fail_name(struct work *work, const char *kind, const char *name,
-		      const char *const *names, size_t count, unsigned line)
+/* what: it would have to be. */
+static bool fail_name(const struct check *target, const char *key, const char *name,
+		      const char *what, const char *const *names, size_t count)
 {
 	char hint[PROBLEM_HINT_BYTES];
-	return problem_set(
-		work->problem, line, "route \"%.80s\" names %s \"%.80s\"; there is no such %s%s",
-		work->section->title, kind, name, kind, problem_hint(name, names, count, hint));
+	return check_fail(target, key, "%s = \"%.80s\": there is no such %s%s", key, name, what,
+			  problem_hint(name, names, count, hint));
 }
 
 /* The pool that the key names, of any kind. */
-static bool find_pool(struct work *work, const char *key, unsigned *index_r)
+static bool find_pool(const struct check *target, const char *key, unsigned *index_r)
 {
-	const struct source_value *value = source_get(work->section, key);
-	const struct config *config = work->config;
+	const char *name = source_get(target->section, key)->words[0];
+	const struct config *config = target->config;
 	const char **names = calloc(config->pool_count, sizeof(*names));
 	if (names == NULL) {
-		return problem_memory(work->problem);
+		return problem_memory(target->problem);
 	}
 	bool found = false;
 	for (size_t i = 0; !found && i < config->pool_count; i++) {
 		names[i] = config->pools[i].name;
-		found = strcmp(names[i], value->words[0]) == 0;
+		found = strcmp(names[i], name) == 0;
 		*index_r = (unsigned)i;
 	}
-	found = found ||
-		fail_name(work, "pool", value->words[0], names, config->pool_count, value->line);
+	found = found || fail_name(target, key, name, "pool", names, config->pool_count);
 	free(names);
 	return found;
 }
 
-static bool find_own_pool(struct work *work)
+static bool find_own_pool(const struct check *target)
 {
-	if (source_get(work->section, "pool")->words == NULL) {
-		return problem_set(work->problem, work->section->line,
-				   "route \"%.80s\": pool is missing: which pool serves it?",
-				   work->section->title);
+	struct config_route *route = target->record;
+	if (source_get(target->section, "pool")->words == NULL) {
+		return check_fail(target, NULL, "pool is missing: which pool serves it?");
 	}
-	if (!find_pool(work, "pool", &work->route->pool)) {
+	if (!find_pool(target, "pool", &route->pool)) {
 		return false;
 	}
-	const struct config_pool *pool = &work->config->pools[work->route->pool];
+	const struct config_pool *pool = &target->config->pools[route->pool];
 	return pool->kind == CONFIG_KIND_SOCKET ||
-	       problem_set(work->problem, source_line(work->section, "pool"),
-			   "route \"%.80s\": pool \"%.80s\" is of kind \"auth\" and takes no "
-			   "connections; did you mean auth = \"%.80s\"?",
-			   work->section->title, pool->name, pool->name);
+	       check_fail(
+		       target, "pool",
+		       "pool \"%.80s\" is of kind \"auth\" and takes no connections; did you mean "
+		       "auth = \"%.80s\"?",
+		       pool->name, pool->name);
 }
 
-static bool find_auth_pool(struct work *work)
+static bool find_auth_pool(const struct check *target)
 {
-	work->route->has_auth = source_get(work->section, "auth")->words != NULL;
-	if (!work->route->has_auth) {
+	struct config_route *route = target->record;
+	route->has_auth = source_get(target->section, "auth")->words != NULL;
+	if (!route->has_auth) {
 		return true;
 	}
-	if (!find_pool(work, "auth", &work->route->auth)) {
+	if (!find_pool(target, "auth", &route->auth)) {
 		return false;
 	}
-	const struct config_pool *pool = &work->config->pools[work->route->auth];
+	const struct config_pool *pool = &target->config->pools[route->auth];
 	return pool->kind == CONFIG_KIND_AUTH ||
-	       problem_set(work->problem, source_line(work->section, "auth"),
-			   "route \"%.80s\": auth names pool \"%.80s\", which answers no "
-			   "questions; if it is to, give it kind = \"auth\"",
-			   work->section->title, pool->name);
+	       check_fail(
+		       target, "auth",
+		       "auth names pool \"%.80s\", which answers no questions; if it is to, give "
+		       "it kind = \"auth\"",
+		       pool->name);
 }
 
-static bool parse_hash(struct work *work)
+static bool parse_hash(const struct check *target)
 {
-	const struct source_value *value = source_get(work->section, "hash");
+	struct config_route *route = target->record;
+	const struct source_value *value = source_get(target->section, "hash");
 	const char *key = NULL;
 	if (value->words == NULL) {
 		return true;
 	}
-	if (!values_hash(value->words[0], &work->route->hash, &key)) {
-		return problem_set(work->problem, value->line,
-				   "route \"%.80s\": hash = \"%.80s\" is none of \"ip\", \"path\", "
-				   "\"header:NAME\", \"cookie:NAME\", \"query:NAME\"",
-				   work->section->title, value->words[0]);
+	if (!values_hash(value->words[0], &route->hash, &key)) {
+		return check_fail(target, "hash",
+				  "hash = \"%.80s\" is none of \"ip\", \"path\", \"header:NAME\", "
+				  "\"cookie:NAME\", \"query:NAME\"",
+				  value->words[0]);
 	}
-	if (work->route->hash == CONFIG_HASH_HEADER && strcasecmp(key, "Host") != 0 &&
+	if (route->hash == CONFIG_HASH_HEADER && strcasecmp(key, "Host") != 0 &&
 	    request_withholds(slice_of(key))) {
-		return problem_set(work->problem, value->line,
-				   "route \"%.80s\": hash = \"%.80s\": a stranger may write that "
-				   "field as he likes; of the client that a trusted proxy names, "
-				   "\"ip\" is what you want",
-				   work->section->title, value->words[0]);
+		return check_fail(
+			target, "hash",
+			"hash = \"%.80s\": a stranger may write that field as he likes; of "
+			"the client that a trusted proxy names, \"ip\" is what you want",
+			value->words[0]);
 	}
 	if (key != NULL) {
-		work->route->hash_key = strdup(key);
+		route->hash_key = strdup(key);
 	}
-	return key == NULL || work->route->hash_key != NULL || problem_memory(work->problem);
+	return key == NULL || route->hash_key != NULL || problem_memory(target->problem);
 }
 
-static bool parse_refuse_as(struct work *work)
+static bool parse_refuse_as(const struct check *target)
 {
-	struct check target = {.section = work->section, .problem = work->problem};
-	source_write_label(work->section->kind, work->section->title, target.label);
-	return check_choice(&target, "refuse_as", "status", "close",
-			    &work->route->refuses_by_close);
+	struct config_route *route = target->record;
+	return check_choice(target, "refuse_as", "status", "close", &route->refuses_by_close);
 }
 
-static bool check_origins(struct work *work)
+static bool check_origins(const struct check *target)
 {
-	struct config_route *route = work->route;
+	struct config_route *route = target->record;
 	for (size_t i = 0; route->origins[i] != NULL; i++) {
 		if (!origin_is_valid(slice_of(route->origins[i]))) {
-			return problem_set(work->problem, source_line(work->section, "origins"),
-					   "route \"%.80s\": origin \"%.80s\" is neither \"*\" nor "
-					   "scheme://host[:port], as in \"https://example.org\"",
-					   work->section->title, route->origins[i]);
+			return check_fail(
+				target, "origins",
+				"origin \"%.80s\" is neither \"*\" nor scheme://host[:port], "
+				"as in \"https://example.org\"",
+				route->origins[i]);
 		}
 		route->origin_count = i + 1;
 	}
 	return true;
 }
 
-static bool mark_listener(struct work *work, const char *name, const char *const *names)
+static bool mark_listener(const struct check *target, const char *name, const char *const *names)
 {
-	for (size_t i = 0; i < work->config->listener_count; i++) {
+	struct config_route *route = target->record;
+	for (size_t i = 0; i < target->config->listener_count; i++) {
 		if (strcmp(names[i], name) == 0) {
-			work->route->listeners[i] = true;
+			route->listeners[i] = true;
 			return true;
 		}
 	}
-	return fail_name(work, "listen", name, names, work->config->listener_count,
-			 source_line(work->section, "listen"));
+	return fail_name(target, "listen", name, "listener", names, target->config->listener_count);
 }
 
-static bool mark_listeners(struct work *work)
+static bool mark_listeners(const struct check *target)
 {
-	const struct source_value *value = source_get(work->section, "listen");
-	size_t count = work->config->listener_count;
+	struct config_route *route = target->record;
+	const struct source_value *value = source_get(target->section, "listen");
+	size_t count = target->config->listener_count;
 	const char **names = calloc(count, sizeof(*names));
-	work->route->listeners = calloc(count, sizeof(*work->route->listeners));
-	bool ok = names != NULL && work->route->listeners != NULL;
+	route->listeners = calloc(count, sizeof(*route->listeners));
+	bool ok = names != NULL && route->listeners != NULL;
 	if (!ok) {
-		problem_memory(work->problem);
+		problem_memory(target->problem);
 	}
 	for (size_t i = 0; ok && i < count; i++) {
-		names[i] = work->config->listeners[i].name;
-		work->route->listeners[i] = value->words == NULL;
+		names[i] = target->config->listeners[i].name;
+		route->listeners[i] = value->words == NULL;
 	}
 	if (ok && value->words != NULL && value->count == 0) {
-		ok = problem_set(work->problem, value->line,
-				 "route \"%.80s\": listen is empty: nobody could reach the route",
-				 work->section->title);
+		ok = check_fail(target, "listen", "listen is empty: nobody could reach the route");
 	}
 	for (size_t i = 0; ok && i < value->count; i++) {
-		ok = mark_listener(work, value->words[i], names);
+		ok = mark_listener(target, value->words[i], names);
 	}
 	free(names);
 	return ok;
@@ -277,17 +268,16 @@ static bool are_same(const struct config *config, const struct config_route *a,
 	       conditions_equal(a, b);
 }
 
-static bool check_unique(struct work *work)
+static bool check_unique(const struct check *target)
 {
-	const struct config_route *route = work->route;
-	for (const struct config_route *other = work->config->routes; other < route; other++) {
-		if (are_same(work->config, route, other)) {
-			return problem_set(work->problem, work->section->line,
-					   "route \"%.80s\" fits the same requests as route "
-					   "\"%.80s\" at line %u: one must go, or say another "
-					   "host, path or condition",
-					   work->section->title, other->written->title,
-					   other->written->line);
+	const struct config_route *route = target->record;
+	for (const struct config_route *other = target->config->routes; other < route; other++) {
+		if (are_same(target->config, route, other)) {
+			return check_fail(
+				target, NULL,
+				"route \"%.80s\" at line %u fits the same requests: one must "
+				"go, or say another host, path or condition",
+				other->written->title, other->written->line);
 		}
 	}
 	return true;
@@ -332,18 +322,21 @@ static void sort_routes(struct config *config)
 
 bool build_routes(struct config *config, const struct source *source, struct problem *problem)
 {
-	struct work work = {.config = config, .problem = problem, .route = config->routes};
+	struct config_route *route = config->routes;
 	for (size_t i = 0; i < source->count; i++) {
-		work.section = &source->sections[i];
-		if (work.section->kind != KEYS_ROUTE) {
+		const struct check target = {.section = &source->sections[i],
+					     .record = route,
+					     .config = config,
+					     .problem = problem};
+		if (target.section->kind != KEYS_ROUTE) {
 			continue;
 		}
-		if (!parse_title(&work) || !find_own_pool(&work) || !find_auth_pool(&work) ||
-		    !parse_hash(&work) || !parse_refuse_as(&work) || !check_origins(&work) ||
-		    !mark_listeners(&work) || !check_unique(&work)) {
+		if (!parse_title(&target) || !find_own_pool(&target) || !find_auth_pool(&target) ||
+		    !parse_hash(&target) || !parse_refuse_as(&target) || !check_origins(&target) ||
+		    !mark_listeners(&target) || !check_unique(&target)) {
 			return false;
 		}
-		work.route++;
+		route++;
 	}
 	sort_routes(config);
 	return true;

@@ -47,8 +47,8 @@
 #define NOT_A_HOST                                                                \
 	" is not a host (a name, an address or \"*.name\", no scheme, no port); " \
 	"a path alone begins with '/'"
-#define SAME_ROUTE(title, line)                                                 \
-	" fits the same requests as route \"" title "\" at line " line ": one " \
+#define SAME_ROUTE(title, line)                                               \
+	": route \"" title "\" at line " line " fits the same requests: one " \
 	"must go, or say another host, path or condition"
 #define NOT_A_PAIR                                                       \
 	" is neither KEY nor KEY=VALUE as in a URL (no '&', no '#', no " \
@@ -363,12 +363,12 @@ static void test_config_refuses_bad_routes(void **state)
 	(void)state;
 	static const struct row rows[] = {
 		{LISTEN POOL "route \"/x\" {\n pool = \"chta\" }",
-		 "4: route \"/x\" names pool \"chta\"; there is no such pool (did you mean "
+		 "4: route \"/x\": pool = \"chta\": there is no such pool (did you mean "
 		 "\"chat\"?)"},
 		{LISTEN POOL "route \"/x\" { pool = \"files\" }",
-		 "3: route \"/x\" names pool \"files\"; there is no such pool"},
+		 "3: route \"/x\": pool = \"files\": there is no such pool"},
 		{LISTEN POOL AUTH "route \"/x\" { pool = \"chat\"\n auth = \"tokesn\" }",
-		 "5: route \"/x\" names pool \"tokesn\"; there is no such pool (did you mean "
+		 "5: route \"/x\": auth = \"tokesn\": there is no such pool (did you mean "
 		 "\"tokens\"?)"},
 		{LISTEN POOL "route \"/x\" { pool = \"chat\"\n auth = \"chat\" }",
 		 "4: route \"/x\": auth names pool \"chat\", which answers no questions; if it is "
@@ -377,10 +377,10 @@ static void test_config_refuses_bad_routes(void **state)
 		 "5: route \"/x\": pool \"tokens\" is of kind \"auth\" and takes no connections; "
 		 "did you mean auth = \"tokens\"?"},
 		{LISTEN POOL "route \"chat\" { pool = \"chat\" }",
-		 "3: route \"chat\" has no path: write \"/path\" or \"host/path\" (\"/\" is "
+		 "3: route \"chat\": there is no path: write \"/path\" or \"host/path\" (\"/\" is "
 		 "all paths)"},
 		{LISTEN POOL "route \"/chat/\" { pool = \"chat\" }",
-		 "3: route \"/chat/\" ends with '/': leave it out; "
+		 "3: route \"/chat/\": leave out the '/' at the end; "
 		 "\"/chat\" covers itself and all that is below it"},
 		{LISTEN POOL "route \"/a?b\" { pool = \"chat\" }",
 		 "3: route \"/a?b\": the path holds a character that a URL's path does not "
@@ -418,7 +418,7 @@ static void test_config_refuses_bad_routes(void **state)
 		 "scheme://host[:port], "
 		 "as in \"https://example.org\""},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n listen = {\"127.0.0.1:1\"} }",
-		 "4: route \"/\" names listen \"127.0.0.1:1\"; there is no such listen "
+		 "4: route \"/\": listen = \"127.0.0.1:1\": there is no such listener "
 		 "(did you mean \"127.0.0.1:0\"?)"},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n listen = {} }",
 		 "4: route \"/\": listen is empty: nobody could reach the route"},
