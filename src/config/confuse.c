@@ -33,38 +33,36 @@ static unsigned line_of(const cfg_t *cfg)
 	return line < reading->scan->lines ? line : reading->scan->lines;
 }
 
-/* Fills hint when the key is one of another section. */
-static bool hint_at_home(enum keys_section kind, const char *word, char hint[PROBLEM_HINT_BYTES])
+/* A key of another section is no slip of the pen. */
+static void hint_at_home(enum keys_section kind, struct problem_hint *hint)
 {
 	for (unsigned i = KEYS_TOP; i < KEYS_SECTIONS; i++) {
 		const char *home =
 			i == KEYS_TOP ? "the top level" : keys_section_name((enum keys_section)i);
-		if (i != kind && keys_find((enum keys_section)i, word) != NULL) {
-			snprintf(hint, PROBLEM_HINT_BYTES, " (it is a key of %s)", home);
-			return true;
+		if (i != kind && keys_find((enum keys_section)i, hint->word) != NULL) {
+			snprintf(hint->text, sizeof(hint->text), " (it is a key of %s)", home);
+			return;
 		}
 	}
-	return false;
 }
 
 static void fail_unknown(cfg_t *cfg, const char *word)
 {
 	enum keys_section kind = keys_section_find(cfg_name(cfg));
-	const char *names[KEYS_PER_SECTION + KEYS_SECTIONS];
-	size_t count = 0, names_count = 0;
+	struct problem_hint hint;
+	size_t count = 0;
 	const struct keys_entry *entries = keys_of(kind, &count);
+	problem_hint_init(&hint, word);
 	for (size_t i = 0; i < count; i++) {
-		names[names_count++] = entries[i].name;
+		problem_hint_try(&hint, entries[i].name);
 	}
 	for (unsigned i = KEYS_TOP + 1; kind == KEYS_TOP && i < KEYS_SECTIONS; i++) {
-		names[names_count++] = keys_section_name((enum keys_section)i);
+		problem_hint_try(&hint, keys_section_name((enum keys_section)i));
 	}
-	char label[SOURCE_LABEL_BYTES], hint[PROBLEM_HINT_BYTES];
-	if (!hint_at_home(kind, word, hint)) {
-		problem_hint(word, names, names_count, hint);
-	}
+	hint_at_home(kind, &hint);
+	char label[SOURCE_LABEL_BYTES];
 	problem_set(reading->problem, line_of(cfg), "%sunknown key \"%.80s\"%s",
-		    source_write_label(kind, cfg_title(cfg), label), word, hint);
+		    source_write_label(kind, cfg_title(cfg), label), word, hint.text);
 }
 
 __attribute__((format(printf, 2, 0))) static void handle_error(cfg_t *cfg, const char *format,

@@ -59,26 +59,24 @@ static size_t slips_between(const char *a, const char *b)
 	return row[b_len];
 }
 
-const char *problem_hint(const char *word, const char *const *names, size_t count,
-			 char hint[PROBLEM_HINT_BYTES])
+void problem_hint_init(struct problem_hint *hint, const char *word)
 {
-	hint[0] = '\0';
+	*hint = (struct problem_hint){.word = word};
 	/* "ab" is within two slips of every two letters: short words get fewer. */
-	size_t best = smaller(HINT_SLIPS_MAX, strlen(word) / 2) + 1;
-	if (strlen(word) > HINT_WORD_MAX) {
-		return hint;
+	size_t most = smaller(HINT_SLIPS_MAX, strlen(word) / 2);
+	hint->best = strlen(word) <= HINT_WORD_MAX ? most + 1 : 0;
+}
+
+void problem_hint_try(struct problem_hint *hint, const char *name)
+{
+	if (hint->best == 0 || strlen(name) > HINT_WORD_MAX) {
+		return;
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (strlen(names[i]) > HINT_WORD_MAX) {
-			continue;
-		}
-		size_t slips = slips_between(word, names[i]);
-		if (slips < best) {
-			best = slips;
-			snprintf(hint, PROBLEM_HINT_BYTES, " (did you mean \"%s\"?)", names[i]);
-		}
+	size_t slips = slips_between(hint->word, name);
+	if (slips < hint->best) {
+		hint->best = slips;
+		snprintf(hint->text, sizeof(hint->text), " (did you mean \"%s\"?)", name);
 	}
-	return hint;
 }
 
 bool problem_memory(struct problem *problem)

@@ -25,11 +25,16 @@ bool problem_set(struct problem *, unsigned line, const char *format, ...)
 bool problem_memory(struct problem *);
 
 /*
- * Fills hint with ` (did you mean "chat"?)` when one of the names is within two slips of word,
- * with "" otherwise. Returns hint.
+ * What a word that is nobody's name may mean: after each name that there is was tried, text is
+ * ` (did you mean "chat"?)` for the nearest one within two slips of the word, or "".
  */
-enum { PROBLEM_HINT_BYTES = 96 };
-const char *problem_hint(const char *word, const char *const *names, size_t count,
-			 char hint[PROBLEM_HINT_BYTES]);
+struct problem_hint {
+	const char *word; /* borrowed */
+	size_t best;      /* slips; the next one must have fewer */
+	char text[96];
+};
+
+void problem_hint_init(struct problem_hint *, const char *word);
+void problem_hint_try(struct problem_hint *, const char *name);
 
 #endif

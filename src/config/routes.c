@@ -102,33 +102,22 @@ static bool parse_title(const struct check *target)
 	return check_path(target, route);
 }
 
-/* what: it would have to be. */
-static bool fail_name(const struct check *target, const char *key, const char *name,
-		      const char *what, const char *const *names, size_t count)
-{
-	char hint[PROBLEM_HINT_BYTES];
-	return check_fail(target, key, "%s = \"%.80s\": there is no such %s%s", key, name, what,
-			  problem_hint(name, names, count, hint));
-}
-
 /* The pool that the key names, of any kind. */
 static bool find_pool(const struct check *target, const char *key, unsigned *index_r)
 {
 	const char *name = source_get(target->section, key)->words[0];
 	const struct config *config = target->config;
-	const char **names = calloc(config->pool_count, sizeof(*names));
-	if (names == NULL) {
-		return problem_memory(target->problem);
+	struct problem_hint hint;
+	problem_hint_init(&hint, name);
+	for (unsigned i = 0; i < config->pool_count; i++) {
+		if (strcmp(config->pools[i].name, name) == 0) {
+			*index_r = i;
+			return true;
+		}
+		problem_hint_try(&hint, config->pools[i].name);
 	}
-	bool found = false;
-	for (size_t i = 0; !found && i < config->pool_count; i++) {
-		names[i] = config->pools[i].name;
-		found = strcmp(names[i], name) == 0;
-		*index_r = (unsigned)i;
-	}
-	found = found || fail_name(target, key, name, "pool", names, config->pool_count);
-	free(names);
-	return found;
+	return check_fail(target, key, "%s = \"%.80s\": there is no such pool%s", key, name,
+			  hint.text);
 }
 
 static bool find_own_pool(const struct check *target)
@@ -218,41 +207,44 @@ static bool check_origins(const struct check *target)
 	return true;
 }
 
-static bool mark_listener(const struct check *target, const char *name, const char *const *names)
+static bool mark_listener(const struct check *target, const char *name)
 {
-	struct config_route *route = target->record;
+	const struct config_route *route = target->record;
+	struct problem_hint hint;
+	problem_hint_init(&hint, name);
 	for (size_t i = 0; i < target->config->listener_count; i++) {
-		if (strcmp(names[i], name) == 0) {
+		if (strcmp(target->config->listeners[i].name, name) == 0) {
 			route->listeners[i] = true;
 			return true;
 		}
+		problem_hint_try(&hint, target->config->listeners[i].name);
 	}
-	return fail_name(target, "listen", name, "listener", names, target->config->listener_count);
+	return check_fail(target, "listen", "listen = \"%.80s\": there is no such listener%s", name,
+			  hint.text);
 }
 
 static bool mark_listeners(const struct check *target)
 {
 	struct config_route *route = target->record;
 	const struct source_value *value = source_get(target->section, "listen");
-	size_t count = target->config->listener_count;
-	const char **names = calloc(count, sizeof(*names));
+	const size_t count = target->config->listener_count;
 	route->listeners = calloc(count, sizeof(*route->listeners));
-	bool ok = names != NULL && route->listeners != NULL;
-	if (!ok) {
-		problem_memory(target->problem);
+	if (route->listeners == NULL) {
+		return problem_memory(target->problem);
 	}
-	for (size_t i = 0; ok && i < count; i++) {
-		names[i] = target->config->listeners[i].name;
-		route->listeners[i] = value->words == NULL;
+	if (value->words != NULL && value->count == 0) {
+		return check_fail(target, "listen",
+				  "listen is empty: nobody could reach the route");
 	}
-	if (ok && value->words != NULL && value->count == 0) {
-		ok = check_fail(target, "listen", "listen is empty: nobody could reach the route");
+	for (size_t i = 0; value->words == NULL && i < count; i++) {
+		route->listeners[i] = true;
 	}
-	for (size_t i = 0; ok && i < value->count; i++) {
-		ok = mark_listener(target, value->words[i], names);
+	for (size_t i = 0; i < value->count; i++) {
+		if (!mark_listener(target, value->words[i])) {
+			return false;
+		}
 	}
-	free(names);
-	return ok;
+	return true;
 }
 
 static bool are_same(const struct config *config, const struct config_route *a,
