@@ -17,6 +17,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
+#include "admit/grammar.h"
 #include "config/config.h"
 #include "config/endpoint.h"
 #include "config/problem.h"
@@ -165,7 +166,8 @@ bool check_listener(struct check *target)
 	if (source_get(section, "mode")->words != NULL && listener->address.ss_family != AF_UNIX) {
 		return check_fail(target, "mode", "mode is for Unix sockets; this is none");
 	}
-	if (listener->health != NULL && !values_is_url_path(listener->health)) {
+	if (listener->health != NULL &&
+	    (listener->health[0] != '/' || !grammar_is_path(slice_of(listener->health)))) {
 		return check_fail(target, "health",
 				  "health = \"%.80s\" is not a path as in \"/healthz\"",
 				  listener->health);

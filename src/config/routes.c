@@ -33,11 +33,11 @@ static bool is_host(const char *host)
 static bool check_path(const struct check *target, const struct config_route *route)
 {
 	const char *path = route->path;
-	if (!values_is_url_path(path)) {
+	if (!grammar_is_path(slice_of(path))) {
 		return check_fail(
 			target, NULL,
-			"the path holds a character that a URL's path does not (no query, no "
-			"spaces; others as %%XX)");
+			"the path holds what a request's path cannot (no query, no spaces, no '.' "
+			"or '..' segment; other characters as %%XX)");
 	}
 	if (values_has_needless_percent(path)) {
 		return check_fail(

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admit/grammar.h"
 #include "config/config.h"
 
 enum { RATE_MAX = 1000000 }; /* one microsecond from one to the next */
@@ -141,26 +142,15 @@ bool values_flag(const char *text, bool *flag_r)
 	return true;
 }
 
-/* A token of RFC 9110 (5.6.2): what field and cookie names consist of. */
 static bool is_token(const char *text)
 {
-	for (const char *at = text; *at != '\0'; at++) {
-		if (!isalnum((unsigned char)*at) && strchr("!#$%&'*+-.^_`|~", *at) == NULL) {
-			return false;
-		}
-	}
-	return text[0] != '\0';
+	return grammar_is_token(slice_of(text));
 }
 
 /* A query key is compared raw, so it stands here as a URL would carry it. */
 static bool is_query_key(const char *text)
 {
-	for (const char *at = text; *at != '\0'; at++) {
-		if (*at <= ' ' || *at > '~' || strchr("&=#", *at) != NULL) {
-			return false;
-		}
-	}
-	return text[0] != '\0';
+	return text[0] != '\0' && strpbrk(text, "&=") == NULL && grammar_is_query(slice_of(text));
 }
 
 bool values_hash(const char *text, enum config_hash *hash_r, const char **key_r)
@@ -197,24 +187,6 @@ bool values_is_assignment(const char *text)
 		len++;
 	}
 	return len > 0 && text[len] == '=' && !isdigit((unsigned char)text[0]);
-}
-
-bool values_is_url_path(const char *text)
-{
-	if (text[0] != '/') {
-		return false;
-	}
-	for (const char *at = text; *at != '\0'; at++) {
-		if (*at == '%') { /* the third is not read when the second ends the text */
-			if (!isxdigit((unsigned char)at[1]) || !isxdigit((unsigned char)at[2])) {
-				return false;
-			}
-		} else if (!isalnum((unsigned char)*at) &&
-			   strchr("/-._~!$&'()*+,;=:@", *at) == NULL) {
-			return false;
-		}
-	}
-	return true;
 }
 
 bool values_has_needless_percent(const char *text)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the text of one value to the value: numbers, durations, sizes, modes, hash specs, URL
- * paths. Pure; no value is repaired, outputs are written only on success.
+ * From the text of one value to the value: numbers, durations, sizes, modes, hash specs. Pure; no
+ * value is repaired, outputs are written only on success.
  */
 #ifndef BATON_VALUES_H
 #define BATON_VALUES_H
@@ -36,9 +36,6 @@ bool values_hash(const char *text, enum config_hash *hash_r, const char **key_r)
 
 /* "NAME=VALUE", NAME of letters, digits and '_', no digit first. */
 bool values_is_assignment(const char *text);
-
-/* A path of a URL as a request spells it: '/', then only what may stand there unencoded, or %XX. */
-bool values_is_url_path(const char *text);
 
 /* Does it hold a %XX that RFC 3986 (2.3) wants plain, as %7E for '~'? Every %XX must be valid. Such
  * a text would never match: a request's is compared with them written plain. */

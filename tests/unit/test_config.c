@@ -50,6 +50,9 @@
 #define SAME_ROUTE(title, line)                                               \
 	": route \"" title "\" at line " line " fits the same requests: one " \
 	"must go, or say another host, path or condition"
+#define NOT_A_PATH                                                                \
+	": the path holds what a request's path cannot (no query, no spaces, no " \
+	"'.' or '..' segment; other characters as %XX)"
 #define NOT_A_PAIR                                                       \
 	" is neither KEY nor KEY=VALUE as in a URL (no '&', no '#', no " \
 	"spaces; others as %XX)"
@@ -382,10 +385,13 @@ static void test_config_refuses_bad_routes(void **state)
 		{LISTEN POOL "route \"/chat/\" { pool = \"chat\" }",
 		 "3: route \"/chat/\": leave out the '/' at the end; "
 		 "\"/chat\" covers itself and all that is below it"},
-		{LISTEN POOL "route \"/a?b\" { pool = \"chat\" }",
-		 "3: route \"/a?b\": the path holds a character that a URL's path does not "
-		 "(no query, "
-		 "no spaces; others as %XX)"},
+		{LISTEN POOL "route \"/a?b\" { pool = \"chat\" }", "3: route \"/a?b\"" NOT_A_PATH},
+		{LISTEN POOL "route \"/a b\" { pool = \"chat\" }", "3: route \"/a b\"" NOT_A_PATH},
+		{LISTEN POOL "route \"/a%2\" { pool = \"chat\" }", "3: route \"/a%2\"" NOT_A_PATH},
+		{LISTEN POOL "route \"/\xc3\xa4\" { pool = \"chat\" }",
+		 "3: route \"/\xc3\xa4\"" NOT_A_PATH},
+		{LISTEN POOL "route \"/a/../b\" { pool = \"chat\" }",
+		 "3: route \"/a/../b\"" NOT_A_PATH},
 		{LISTEN POOL "route \"/%7Ea\" { pool = \"chat\" }",
 		 "3: route \"/%7Ea\": letters, digits, '-', '.', '_' and '~' are written "
 		 "plain, not as %XX"},

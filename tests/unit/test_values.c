@@ -210,29 +210,6 @@ static void test_values_hash_names_what_it_looks_at(void **state)
 	}
 }
 
-static void test_values_url_path_is_as_a_request_spells_it(void **state)
-{
-	(void)state;
-	static const char *const good[] = {"/", "/chat", "/a/b-c_d.e~f", "/a%20b",
-					   "/@:!$&'()*+,;="};
-	static const char *const bad[] = {"",     "chat",  "/a?b",      "/a#b",  "/a b",  "/a%",
-					  "/a%2", "/a%zz", "/\xc3\xa4", "/a\\b", "/a\"b", "/a\n"};
-	for (size_t i = 0; i < LENGTH(good); i++) {
-		bool ok = values_is_url_path(good[i]);
-		if (!ok) {
-			print_error("row %zu: %s\n", i, good[i]);
-		}
-		assert_true(ok);
-	}
-	for (size_t i = 0; i < LENGTH(bad); i++) {
-		bool ok = values_is_url_path(bad[i]);
-		if (ok) {
-			print_error("row %zu: %s\n", i, bad[i]);
-		}
-		assert_false(ok);
-	}
-}
-
 static void test_values_assignment_has_a_name(void **state)
 {
 	(void)state;
@@ -408,7 +385,6 @@ int main(void)
 		cmocka_unit_test(test_values_rate_is_a_count_and_a_time),
 		cmocka_unit_test(test_values_mode_is_octal_permission_bits),
 		cmocka_unit_test(test_values_hash_names_what_it_looks_at),
-		cmocka_unit_test(test_values_url_path_is_as_a_request_spells_it),
 		cmocka_unit_test(test_values_assignment_has_a_name),
 		cmocka_unit_test(test_words_split_like_a_shell_without_expansion),
 		cmocka_unit_test(test_words_split_refuses_what_stays_open),
