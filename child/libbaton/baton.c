@@ -11,6 +11,7 @@
 #include "libbaton/conn.h"
 #include "libbaton/handshake.h"
 #include "libbaton/host.h"
+#include "libbaton/settings.h"
 #include "libbaton/startup.h"
 #include "libbaton/turn.h"
 
@@ -22,12 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	DEFAULT_MESSAGE_BYTES = 1024 * 1024, /* until HELLO says otherwise */
-	DEFAULT_SEND_BYTES = 1024 * 1024,
-	DEFAULT_DRAIN_MS = 10 * 1000,
-	SIGTERM_DRAIN_MS = 1000,
-};
+enum { SIGTERM_DRAIN_MS = 1000 };
 
 static const char *explanation = "baton_create was not called";
 
@@ -100,9 +96,7 @@ static struct baton *allocate(const struct baton_app *app, void *data)
 		memcpy(&baton->app, app, app->size);
 		baton->data = data;
 		baton->channel.io.fd = -1;
-		baton->limits.message_bytes = DEFAULT_MESSAGE_BYTES;
-		baton->send_limit = DEFAULT_SEND_BYTES;
-		baton->drain.default_ms = DEFAULT_DRAIN_MS;
+		settings_init(baton);
 	}
 	return baton;
 }

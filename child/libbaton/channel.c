@@ -9,11 +9,10 @@
 #include "libbaton/conn.h"
 #include "libbaton/host.h"
 #include "libbaton/offer.h"
-#include "libbaton/startup.h"
+#include "libbaton/settings.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -226,27 +225,6 @@ void channel_flush(struct baton *baton)
 
 /* ---- from the gateway ---- */
 
-static unsigned small_number(const struct handoff_message *message, const char *key,
-			     unsigned fallback)
-{
-	uint64_t value = handoff_number(message, key, fallback);
-	return value < INT32_MAX ? (unsigned)value : INT32_MAX;
-}
-
-static void handle_hello(struct baton *baton, const struct handoff_message *hello)
-{
-	baton->limits.message_bytes =
-		handoff_number(hello, "MESSAGE_LIMIT", baton->limits.message_bytes);
-	baton->send_limit = (size_t)handoff_number(hello, "SEND_LIMIT", baton->send_limit);
-	baton->drain.default_ms = small_number(hello, "DRAIN_TIMEOUT_MS", baton->drain.default_ms);
-	baton->keepalive.interval_ms = small_number(hello, "PING_INTERVAL_MS", 0);
-	const char *slow = handoff_pairs_find(hello->payload, hello->payload_bytes, "SLOW_CLIENT");
-	baton->skips_slow = slow != NULL && strcmp(slow, "skip") == 0;
-	packing_begin(&baton->packing, hello);
-	baton->channel.capacity = startup_capacity(handoff_number(hello, "CAPACITY", UINT64_MAX));
-	baton->channel.ready_due = true;
-}
-
 static void handle_offer(struct baton *baton, const struct handoff_message *offer, int fd)
 {
 	struct channel *channel = &baton->channel;
@@ -267,7 +245,7 @@ static void handle_close(struct baton *baton, const struct handoff_message *mess
 {
 	struct baton_conn *conn = table_find(&baton->table, message->id);
 	if (conn != NULL) {
-		conn_close(conn, small_number(message, "CODE", SESSION_GOING_AWAY),
+		conn_close(conn, handoff_small_number(message, "CODE", SESSION_GOING_AWAY),
 			   handoff_pairs_find(message->payload, message->payload_bytes, "REASON"));
 	}
 }
@@ -286,7 +264,8 @@ static void handle_message(struct baton *baton, const struct handoff_message *me
 	char text[80];
 	switch (message->type) {
 	case HANDOFF_HELLO:
-		handle_hello(baton, message);
+		settings_take(baton, message);
+		channel->ready_due = true;
 		break;
 	case HANDOFF_CONNECTION:
 		handle_offer(baton, message, fd);
@@ -304,7 +283,8 @@ static void handle_message(struct baton *baton, const struct handoff_message *me
 		channel->pong_due = true;
 		break;
 	case HANDOFF_DRAIN:
-		drain_begin(baton, small_number(message, "DEADLINE_MS", baton->drain.default_ms));
+		drain_begin(baton,
+			    handoff_small_number(message, "DEADLINE_MS", baton->drain.default_ms));
 		break;
 	default: /* a number from outside, not an enum */
 		snprintf(text, sizeof text, "message of unknown type %u, ignoring", message->type);
@@ -325,11 +305,9 @@ static void receive_packet(struct baton *baton)
 		      (result == HANDOFF_OK &&
 		       !handoff_pairs_are_valid(message.payload, message.payload_bytes));
 	if (is_bad) {
-		if (fd >= 0) {
-			close(fd);
-		}
 		if (result == HANDOFF_OK && message.type == HANDOFF_CONNECTION) {
-			handle_offer(baton, &(struct handoff_message){.id = message.id}, -1);
+			message.payload_bytes = 0; /* so that nothing in it makes it welcome */
+			handle_offer(baton, &message, fd);
 		}
 		tell_once(channel, &channel->told_malformed, "malformed message, ignoring");
 		return;

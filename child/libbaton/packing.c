@@ -2,7 +2,7 @@
 /*
  * What a pool's deflate keys mean for connections: which terms are asked for, whose streams are
  * used, which failure ends a connection with which code. It reads no frames and writes none.
- * Called by channel.c (HELLO), offer.c (the 101), receive.c, output.c and publication.c.
+ * Called by settings.c (HELLO), offer.c (the 101), receive.c, output.c and publication.c.
  */
 #include "libbaton/packing.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The environment of a child. Only baton.c and channel.c ask, once each at the start; what the
+ * The environment of a child. Only baton.c and settings.c ask, once each at the start; what the
  * gateway says later comes over the channel.
  */
 #include "libbaton/startup.h"

@@ -175,7 +175,7 @@ static void handle_close(const struct handoff_message *message)
 {
 	struct member *member = members_find_id(&adapter.members, message->id);
 	if (member != NULL) {
-		wrap_close(member, (unsigned)handoff_number(message, "CODE", GOING_AWAY),
+		wrap_close(member, handoff_small_number(message, "CODE", GOING_AWAY),
 			   handoff_pairs_find(message->payload, message->payload_bytes, "REASON"));
 	}
 }
@@ -190,7 +190,6 @@ static void tell_once(bool *told, const char *text)
 
 static void handle_message(const struct handoff_message *message, int fd)
 {
-	uint64_t deadline_ms;
 	switch (message->type) {
 	case HANDOFF_HELLO:
 		handle_hello(message);
@@ -205,8 +204,7 @@ static void handle_message(const struct handoff_message *message, int fd)
 		adapter.pong_due = true;
 		break;
 	case HANDOFF_DRAIN:
-		deadline_ms = handoff_number(message, "DEADLINE_MS", 0);
-		leave_drain(deadline_ms < INT32_MAX ? (unsigned)deadline_ms : INT32_MAX);
+		leave_drain(handoff_small_number(message, "DEADLINE_MS", 0));
 		break;
 	default: /* a number from outside, not an enum */
 		tell_once(&adapter.told_unknown, "message of unknown type, ignoring");

@@ -126,6 +126,9 @@ bool handoff_pairs_number(const char *payload, size_t bytes, const char *key, ui
 /* The same of a message, for settings: the fallback also for what is no such number. */
 uint64_t handoff_number(const struct handoff_message *, const char *key, uint64_t fallback);
 
+/* The same where more than INT32_MAX makes no difference: milliseconds, codes. */
+unsigned handoff_small_number(const struct handoff_message *, const char *key, unsigned fallback);
+
 /* One struct handoff_closed to and from the wire. */
 void handoff_closed_write(const struct handoff_closed *, char to[HANDOFF_CLOSED_BYTES]);
 void handoff_closed_read(const char from[HANDOFF_CLOSED_BYTES], struct handoff_closed *closed_r);

@@ -109,3 +109,10 @@ uint64_t handoff_number(const struct handoff_message *message, const char *key, 
 					      fallback, &value);
 	return is_number ? value : fallback;
 }
+
+unsigned handoff_small_number(const struct handoff_message *message, const char *key,
+			      unsigned fallback)
+{
+	uint64_t value = handoff_number(message, key, fallback);
+	return value < INT32_MAX ? (unsigned)value : INT32_MAX;
+}
