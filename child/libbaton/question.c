@@ -139,17 +139,6 @@ void baton_allow(struct baton_question *question)
 	answer(question, HANDOFF_ALLOW);
 }
 
-/* RFC 9110, 5.5, without tabs: the gateway would end a child for any other. */
-static bool is_field_value(const char *text)
-{
-	size_t len = 0;
-	while (text[len] >= ' ' && text[len] <= '~') {
-		len++;
-	}
-	return text[len] == '\0' && len > 0 && len <= HANDOFF_MAX_CHALLENGE_BYTES &&
-	       text[0] != ' ' && text[len - 1] != ' ';
-}
-
 void baton_deny(struct baton_question *question, int status, const char *reason,
 		const char *challenge)
 {
@@ -160,7 +149,7 @@ void baton_deny(struct baton_question *question, int status, const char *reason,
 	if (reason != NULL && *reason != '\0') {
 		handoff_pairs_add(pairs, "REASON", reason, strnlen(reason, REASON_BYTES));
 	}
-	if (challenge != NULL && is_field_value(challenge)) {
+	if (challenge != NULL && handoff_is_challenge(challenge)) {
 		handoff_pairs_add(pairs, "CHALLENGE", challenge, strlen(challenge));
 	}
 	answer(question, HANDOFF_DENY);

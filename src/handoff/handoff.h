@@ -129,6 +129,10 @@ uint64_t handoff_number(const struct handoff_message *, const char *key, uint64_
 /* The same where more than INT32_MAX makes no difference: milliseconds, codes. */
 unsigned handoff_small_number(const struct handoff_message *, const char *key, unsigned fallback);
 
+/* May it stand as a DENY's CHALLENGE? Visible ASCII, spaces and tabs between (RFC 9110, 5.5,
+ * without its obs-text), at most HANDOFF_MAX_CHALLENGE_BYTES and not empty. */
+bool handoff_is_challenge(const char *text);
+
 /* One struct handoff_closed to and from the wire. */
 void handoff_closed_write(const struct handoff_closed *, char to[HANDOFF_CLOSED_BYTES]);
 void handoff_closed_read(const char from[HANDOFF_CLOSED_BYTES], struct handoff_closed *closed_r);

@@ -116,3 +116,15 @@ unsigned handoff_small_number(const struct handoff_message *message, const char 
 	uint64_t value = handoff_number(message, key, fallback);
 	return value < INT32_MAX ? (unsigned)value : INT32_MAX;
 }
+
+bool handoff_is_challenge(const char *text)
+{
+	size_t len = strlen(text);
+	for (size_t i = 0; i < len; i++) {
+		bool is_blank = text[i] == ' ' || text[i] == '\t';
+		if (is_blank ? i == 0 || i == len - 1 : text[i] < '!' || text[i] > '~') {
+			return false;
+		}
+	}
+	return len > 0 && len <= HANDOFF_MAX_CHALLENGE_BYTES;
+}

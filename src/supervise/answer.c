@@ -36,19 +36,6 @@ static const char *read_allow(const struct handoff_message *message,
 	return NULL;
 }
 
-/* Visible ASCII, spaces and tabs between (RFC 9110, 5.5, without its obs-text). */
-static bool is_field_value(const char *text)
-{
-	size_t len = strlen(text);
-	for (size_t i = 0; i < len; i++) {
-		bool is_blank = text[i] == ' ' || text[i] == '\t';
-		if (is_blank ? i == 0 || i == len - 1 : text[i] < '!' || text[i] > '~') {
-			return false;
-		}
-	}
-	return len > 0 && len <= HANDOFF_MAX_CHALLENGE_BYTES;
-}
-
 static const char *read_deny(const struct handoff_message *message,
 			     struct handover_answer *answer_r)
 {
@@ -60,7 +47,7 @@ static const char *read_deny(const struct handoff_message *message,
 	    status < 400 || status > 599) {
 		return "DENY with a STATUS that is none";
 	}
-	if (challenge != NULL && !is_field_value(challenge)) {
+	if (challenge != NULL && !handoff_is_challenge(challenge)) {
 		return "DENY with a CHALLENGE that is no field value, or over 512 bytes";
 	}
 	*answer_r = (struct handover_answer){.status = (int)status,

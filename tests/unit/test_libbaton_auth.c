@@ -117,7 +117,7 @@ static void test_auth_answers_later_and_in_any_order(void **state)
 static void test_auth_denies_with_what_fits_an_answer_only(void **state)
 {
 	(void)state;
-	static const char *const challenges[] = {"", " a", "a ", "a\r\nb", "\xc3\xa9", "a\tb"};
+	static const char *const challenges[] = {"", " a", "a ", "a\r\nb", "\xc3\xa9", "\ta"};
 	char text[6000], expected[2000];
 	memset(text, 'x', sizeof text - 1);
 	text[sizeof text - 1] = '\0';
