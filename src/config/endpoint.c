@@ -39,45 +39,41 @@ bool endpoint_is_path(const char *path, const char **why_r)
 	return true;
 }
 
+static bool set(const void *address, size_t len, struct sockaddr_storage *address_r,
+		socklen_t *len_r)
+{
+	*address_r = (struct sockaddr_storage){0};
+	memcpy(address_r, address, len);
+	*len_r = (socklen_t)len;
+	return true;
+}
+
 static bool parse_unix(const char *path, struct sockaddr_storage *address_r, socklen_t *len_r,
 		       const char **why_r)
 {
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	if (!endpoint_is_path(path, why_r)) {
 		return false;
 	}
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t len = strlen(path) + 1;
-	memcpy(address.sun_path, path, len);
-	*address_r = (struct sockaddr_storage){0};
-	memcpy(address_r, &address, sizeof(address));
-	*len_r = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	return true;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	return set(&address, offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1, address_r,
+		   len_r);
 }
 
 static bool parse_ipv6(const char *host, uint16_t port, struct sockaddr_storage *address_r,
 		       socklen_t *len_r)
 {
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	if (inet_pton(AF_INET6, host, &address.sin6_addr) != 1) {
-		return false;
-	}
-	*address_r = (struct sockaddr_storage){0};
-	memcpy(address_r, &address, sizeof(address));
-	*len_r = sizeof(address);
-	return true;
+	return inet_pton(AF_INET6, host, &address.sin6_addr) == 1 &&
+	       set(&address, sizeof(address), address_r, len_r);
 }
 
 static bool parse_ipv4(const char *host, uint16_t port, struct sockaddr_storage *address_r,
 		       socklen_t *len_r)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-	if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
-		return false;
-	}
-	*address_r = (struct sockaddr_storage){0};
-	memcpy(address_r, &address, sizeof(address));
-	*len_r = sizeof(address);
-	return true;
+	return inet_pton(AF_INET, host, &address.sin_addr) == 1 &&
+	       set(&address, sizeof(address), address_r, len_r);
 }
 
 bool endpoint_parse(const char *text, struct sockaddr_storage *address_r, socklen_t *address_len_r,
