@@ -132,7 +132,7 @@ void conn_judge(struct conn *conn)
 	}
 	if (verdict.route != NULL) {
 		conn->record->route = (uint16_t)(verdict.route - self->config->routes);
-		if (request->is_upgrade && verdict.route->refuses_by_close) {
+		if (request->is_upgrade && verdict.route->refuse_as == CONFIG_REFUSE_CLOSE) {
 			closing_prepare(request, &conn->closing);
 		}
 	}

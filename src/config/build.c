@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/check.h"
 #include "config/conditions.h"
@@ -102,6 +103,22 @@ static bool apply_words(const struct check *target, const struct source_value *v
 	return *field != NULL || problem_memory(target->problem);
 }
 
+static bool apply_one_of(const struct check *target, const struct keys_entry *entry,
+			 const char *text, unsigned *field)
+{
+	char is[160] = "none of ";
+	for (unsigned i = 0; entry->words[i] != NULL; i++) {
+		if (strcasecmp(entry->words[i], text) == 0) {
+			*field = i;
+			return true;
+		}
+		size_t used = strlen(is);
+		snprintf(is + used, sizeof(is) - used, "%s\"%s\"", i > 0 ? ", " : "",
+			 entry->words[i]);
+	}
+	return fail(target, entry, text, is);
+}
+
 static bool apply(const struct check *target, const struct keys_entry *entry,
 		  const struct source_value *value)
 {
@@ -127,9 +144,11 @@ static bool apply(const struct check *target, const struct keys_entry *entry,
 	case KEYS_FLAG:
 		return values_flag(text, field) ||
 		       fail(target, entry, text, "neither true nor false");
+	case KEYS_ONE_OF:
+		return apply_one_of(target, entry, text, field);
 	case KEYS_CHOICE:
 	case KEYS_CHOICES:
-		return true; /* check_pool, build_routes */
+		return true; /* check_listener, build_routes */
 	}
 	return false;
 }

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/un.h>
 
 #include "admit/grammar.h"
@@ -36,17 +35,6 @@ bool check_fail(const struct check *target, const char *key, const char *format,
 	return problem_set(target->problem, key != NULL ? source_line(section, key) : section->line,
 			   "%s%s", source_write_label(section->kind, section->title, label),
 			   sentence);
-}
-
-bool check_choice(const struct check *target, const char *key, const char *first,
-		  const char *second, bool *is_second_r)
-{
-	const struct source_value *value = source_get(target->section, key);
-	const char *text = value->words != NULL ? value->words[0] : first;
-	*is_second_r = strcmp(text, second) == 0;
-	return *is_second_r || strcmp(text, first) == 0 ||
-	       check_fail(target, key, "%s = \"%.80s\" is neither \"%s\" nor \"%s\"", key, text,
-			  first, second);
 }
 
 bool check_top(struct check *target)
@@ -123,31 +111,13 @@ static bool check_trusted(struct check *target, struct forwarded_rule *rule)
 	return true;
 }
 
-static bool check_client_header(struct check *target, struct forwarded_rule *rule)
+static bool check_client_header(const struct check *target, const struct forwarded_rule *rule)
 {
-	static const char *const names[] = {
-		[FORWARDED_X_FORWARDED_FOR] = "X-Forwarded-For",
-		[FORWARDED_FORWARDED] = "Forwarded",
-		[FORWARDED_X_REAL_IP] = "X-Real-IP",
-	};
-	const struct source_value *value = source_get(target->section, "client_header");
-	if (value->words == NULL) {
-		return true; /* the first of them */
-	}
-	if (rule->trusted_count == 0) {
-		return check_fail(target, "client_header",
-				  "client_header is believed from trusted_proxies alone, and "
-				  "there are none");
-	}
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcasecmp(value->words[0], names[i]) == 0) {
-			rule->header = (enum forwarded_header)i;
-			return true;
-		}
-	}
-	return check_fail(target, "client_header",
-			  "client_header = \"%.80s\" is none of \"%s\", \"%s\" and \"%s\"",
-			  value->words[0], names[0], names[1], names[2]);
+	return rule->trusted_count > 0 ||
+	       source_get(target->section, "client_header")->words == NULL ||
+	       check_fail(
+		       target, "client_header",
+		       "client_header is believed from trusted_proxies alone, and there are none");
 }
 
 bool check_listener(struct check *target)
@@ -229,18 +199,6 @@ static bool check_accounts(struct check *target, const struct config_pool *pool)
 	return check_account(target, "group", pool->group, has_group);
 }
 
-static bool check_pool_choices(struct check *target, struct config_pool *pool)
-{
-	bool is_auth, skips;
-	if (!check_choice(target, "kind", "socket", "auth", &is_auth) ||
-	    !check_choice(target, "slow_client", "close", "skip", &skips)) {
-		return false;
-	}
-	pool->kind = is_auth ? CONFIG_KIND_AUTH : CONFIG_KIND_SOCKET;
-	pool->slow_client = skips ? CONFIG_SLOW_SKIP : CONFIG_SLOW_CLOSE;
-	return true;
-}
-
 bool check_pool(struct check *target)
 {
 	struct config_pool *pool = target->record;
@@ -261,6 +219,5 @@ bool check_pool(struct check *target)
 				  "command is missing: which program are its children? As in "
 				  "command = {\"program\", \"argument\"}");
 	}
-	return check_pool_choices(target, pool) && check_environment(target, pool->environment) &&
-	       check_accounts(target, pool);
+	return check_environment(target, pool->environment) && check_accounts(target, pool);
 }

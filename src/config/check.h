@@ -28,10 +28,6 @@ struct check {
 bool check_fail(const struct check *, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A key that is one of two words; the first where it does not stand. */
-bool check_choice(const struct check *, const char *key, const char *first, const char *second,
-		  bool *is_second_r);
-
 bool check_top(struct check *);
 bool check_limits(struct check *);
 

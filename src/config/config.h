@@ -38,6 +38,11 @@ enum config_slow_client { /* what a published message does at send_limit */
 			  CONFIG_SLOW_SKIP,
 };
 
+enum config_refuse_as { /* how a WebSocket client is refused */
+			CONFIG_REFUSE_STATUS,
+			CONFIG_REFUSE_CLOSE, /* 101, then Close: browsers show no status */
+};
+
 struct config_listener {
 	char *name; /* as written: "127.0.0.1:8080", "[::1]:0", "*:8080", "unix:/run/x.sock" */
 	struct sockaddr_storage address;
@@ -95,7 +100,7 @@ struct config_route {
 	const struct source_section *written; /* within the config's */
 	bool http;                            /* plain HTTP requests are handed over too */
 	unsigned connections;                 /* at a time; 0: any number */
-	bool refuses_by_close;                /* refuse_as = "close" */
+	enum config_refuse_as refuse_as;
 };
 
 struct config {

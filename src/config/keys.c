@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The table behind keys.h. A new key is one line here, one field in config.h and one row in
- * docs/configuration.md (a test compares them); only what is no plain number, text or list needs
- * code in build.c or routes.c too.
+ * docs/configuration.md (a test compares them); only what is no plain number, text, list or one of
+ * some words needs code in build.c or routes.c too.
  */
 #include "config/keys.h"
 
@@ -17,21 +17,28 @@
 #define KIB    (UINT64_C(1024))
 #define GIB    (KIB * KIB * KIB)
 
-#define COUNT(s, n, d, lo, hi, f)              \
-	{                                      \
-		s, n, KEYS_COUNT, d, lo, hi, f \
+#define COUNT(s, n, d, lo, hi, f)                    \
+	{                                            \
+		s, n, KEYS_COUNT, d, lo, hi, f, NULL \
 	}
-#define DURATION(s, n, d, lo, hi, f)              \
-	{                                         \
-		s, n, KEYS_DURATION, d, lo, hi, f \
+#define DURATION(s, n, d, lo, hi, f)                    \
+	{                                               \
+		s, n, KEYS_DURATION, d, lo, hi, f, NULL \
 	}
-#define SIZE(s, n, d, lo, hi, f)              \
-	{                                     \
-		s, n, KEYS_SIZE, d, lo, hi, f \
+#define SIZE(s, n, d, lo, hi, f)                    \
+	{                                           \
+		s, n, KEYS_SIZE, d, lo, hi, f, NULL \
 	}
-#define OTHER(s, n, kind, d, f)        \
-	{                              \
-		s, n, kind, d, 0, 0, f \
+#define OTHER(s, n, kind, d, f)              \
+	{                                    \
+		s, n, kind, d, 0, 0, f, NULL \
+	}
+#define ONE_OF(s, n, d, f, ...)                                      \
+	{                                                            \
+		s, n, KEYS_ONE_OF, d, 0, 0, f, (const char *const[]) \
+		{                                                    \
+			__VA_ARGS__, NULL                            \
+		}                                                    \
 	}
 
 #define TOP(field)      offsetof(struct config, field)
@@ -56,9 +63,12 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_LISTEN, "health", KEYS_TEXT, NULL, LISTENER(health)),
 	OTHER(KEYS_LISTEN, "proxy", KEYS_FLAG, "false", LISTENER(proxy)),
 	OTHER(KEYS_LISTEN, "trusted_proxies", KEYS_CHOICES, NULL, LISTENER(forwarded.trusted)),
-	OTHER(KEYS_LISTEN, "client_header", KEYS_CHOICE, "X-Forwarded-For", LISTENER(forwarded.header)),
+	ONE_OF(KEYS_LISTEN, "client_header", "X-Forwarded-For", LISTENER(forwarded.header),
+		[FORWARDED_X_FORWARDED_FOR] = "X-Forwarded-For", [FORWARDED_FORWARDED] = "Forwarded",
+		[FORWARDED_X_REAL_IP] = "X-Real-IP"),
 
-	OTHER(KEYS_POOL, "kind", KEYS_CHOICE, "socket", POOL(kind)),
+	ONE_OF(KEYS_POOL, "kind", "socket", POOL(kind),
+		[CONFIG_KIND_SOCKET] = "socket", [CONFIG_KIND_AUTH] = "auth"),
 	OTHER(KEYS_POOL, "command", KEYS_WORDS, NULL, POOL(command)),
 	COUNT(KEYS_POOL, "children", "2", 1, 1000, POOL(children)),
 	COUNT(KEYS_POOL, "capacity", "15000", 1, 1000000, POOL(capacity)),
@@ -73,7 +83,8 @@ const struct keys_entry keys_table[] = {
 	DURATION(KEYS_POOL, "stop_timeout", "5s", 1, 10 * MINUTE, POOL(stop_timeout_ms)),
 	SIZE(KEYS_POOL, "message_limit", "1M", 1, GIB, POOL(message_limit_bytes)),
 	SIZE(KEYS_POOL, "send_limit", "1M", 1, GIB, POOL(send_limit_bytes)),
-	OTHER(KEYS_POOL, "slow_client", KEYS_CHOICE, "close", POOL(slow_client)),
+	ONE_OF(KEYS_POOL, "slow_client", "close", POOL(slow_client),
+		[CONFIG_SLOW_CLOSE] = "close", [CONFIG_SLOW_SKIP] = "skip"),
 	DURATION(KEYS_POOL, "keepalive", "25s", 0, HOUR, POOL(keepalive_ms)),
 	OTHER(KEYS_POOL, "deflate", KEYS_FLAG, "false", POOL(deflate)),
 	COUNT(KEYS_POOL, "deflate_level", "6", 1, 9, POOL(deflate_level)),
@@ -94,7 +105,8 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_ROUTE, "listen", KEYS_CHOICES, NULL, ROUTE(listeners)),
 	OTHER(KEYS_ROUTE, "http", KEYS_FLAG, "false", ROUTE(http)),
 	COUNT(KEYS_ROUTE, "connections", "0", 0, 1000000, ROUTE(connections)),
-	OTHER(KEYS_ROUTE, "refuse_as", KEYS_CHOICE, "status", ROUTE(refuses_by_close)),
+	ONE_OF(KEYS_ROUTE, "refuse_as", "status", ROUTE(refuse_as),
+		[CONFIG_REFUSE_STATUS] = "status", [CONFIG_REFUSE_CLOSE] = "close"),
 };
 /* clang-format on */
 const size_t keys_table_len = sizeof(keys_table) / sizeof(keys_table[0]);

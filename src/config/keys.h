@@ -27,7 +27,8 @@ enum keys_kind {
 	KEYS_RATE,     /* uint64_t, microseconds from one to the next; "20/s"; 0: not set */
 	KEYS_MODE,     /* mode_t, octal */
 	KEYS_FLAG,     /* bool; true or false */
-	KEYS_CHOICE,   /* one text that builder code interprets: pool, hash, client_header, ... */
+	KEYS_ONE_OF,   /* an enum: the place of the text among the entry's words */
+	KEYS_CHOICE,   /* one text that builder code interprets: pool, auth, hash */
 	KEYS_CHOICES,  /* a list that builder code interprets: listen, trusted_proxies */
 };
 
@@ -38,6 +39,7 @@ struct keys_entry {
 	const char *fallback; /* as one would write it; NULL: nothing, or chosen at run time */
 	uint64_t min, max;    /* for counts, milliseconds, bytes */
 	size_t offset;        /* of the field in struct config, config_listener, ... by section */
+	const char *const *words; /* of KEYS_ONE_OF, NULL-terminated; compared without case */
 };
 
 enum { KEYS_PER_SECTION = 32 }; /* at most; for arrays */

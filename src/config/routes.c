@@ -185,12 +185,6 @@ static bool parse_hash(const struct check *target)
 	return key == NULL || route->hash_key != NULL || problem_memory(target->problem);
 }
 
-static bool parse_refuse_as(const struct check *target)
-{
-	struct config_route *route = target->record;
-	return check_choice(target, "refuse_as", "status", "close", &route->refuses_by_close);
-}
-
 static bool check_origins(const struct check *target)
 {
 	struct config_route *route = target->record;
@@ -324,8 +318,8 @@ bool build_routes(struct config *config, const struct source *source, struct pro
 			continue;
 		}
 		if (!parse_title(&target) || !find_own_pool(&target) || !find_auth_pool(&target) ||
-		    !parse_hash(&target) || !parse_refuse_as(&target) || !check_origins(&target) ||
-		    !mark_listeners(&target) || !check_unique(&target)) {
+		    !parse_hash(&target) || !check_origins(&target) || !mark_listeners(&target) ||
+		    !check_unique(&target)) {
 			return false;
 		}
 		route++;

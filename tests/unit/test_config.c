@@ -276,9 +276,9 @@ static void test_config_says_what_is_missing(void **state)
 		 "3: route \"/x\": pool is missing: which pool serves it?"},
 		{"control = \"\"", "1: control is empty: leave it out or fill it in"},
 		{"pool \"a\" { command = {x} slow_client = wait }",
-		 "1: pool \"a\": slow_client = \"wait\" is neither \"close\" nor \"skip\""},
+		 "1: pool \"a\": slow_client = \"wait\" is none of \"close\", \"skip\""},
 		{"pool \"a\" { command = {x} kind = jwt }",
-		 "1: pool \"a\": kind = \"jwt\" is neither \"socket\" nor \"auth\""},
+		 "1: pool \"a\": kind = \"jwt\" is none of \"socket\", \"auth\""},
 		{"pool \"a\" { command = {x} directory = \"\" }",
 		 "1: pool \"a\": directory is empty: leave it out or fill it in"},
 	};
@@ -338,7 +338,7 @@ static void test_config_refuses_bad_proxies(void **state)
 		 "and there are none"},
 		{"listen \"127.0.0.1:80\" { trusted_proxies = {\"::1\"} client_header = Via }",
 		 "1: listen \"127.0.0.1:80\": client_header = \"Via\" is none of "
-		 "\"X-Forwarded-For\", \"Forwarded\" and \"X-Real-IP\""},
+		 "\"X-Forwarded-For\", \"Forwarded\", \"X-Real-IP\""},
 		{"limits { proxy_timeout = 5 }", "1: limits: proxy_timeout = \"5\"" NOT_A_DURATION},
 	};
 	check_refused(rows, LENGTH(rows));
@@ -431,7 +431,7 @@ static void test_config_refuses_bad_routes(void **state)
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n http = yes }",
 		 "4: route \"/\": http = \"yes\" is neither true nor false"},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n refuse_as = code }",
-		 "4: route \"/\": refuse_as = \"code\" is neither \"status\" nor \"close\""},
+		 "4: route \"/\": refuse_as = \"code\" is none of \"status\", \"close\""},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n http = TRUE }",
 		 "4: route \"/\": http = \"TRUE\" is neither true nor false"},
 	};
@@ -618,7 +618,7 @@ static void test_config_gives_defaults(void **state)
 	assert_int_equal(route->hash, CONFIG_HASH_NONE);
 	assert_null(route->hash_key);
 	assert_int_equal(route->connections, 0);
-	assert_false(route->refuses_by_close);
+	assert_int_equal(route->refuse_as, CONFIG_REFUSE_STATUS);
 	assert_int_equal(route->origin_count, 0);
 	assert_null(route->origins[0]);
 	assert_false(route->http);
@@ -705,7 +705,7 @@ static void test_config_reads_what_is_written(void **state)
 	assert_true(route->has_auth);
 	assert_int_equal(route->auth, 0);
 	assert_int_equal(route->connections, 5);
-	assert_true(route->refuses_by_close);
+	assert_int_equal(route->refuse_as, CONFIG_REFUSE_CLOSE);
 	assert_int_equal(route->hash, CONFIG_HASH_QUERY);
 	assert_string_equal(route->hash_key, "room");
 	assert_int_equal(route->origin_count, 2);
