@@ -87,22 +87,10 @@ static bool is_handshake(struct slice name)
 	return starts_like(name, prefix, sizeof prefix - 1);
 }
 
-/* Does Connection name it? The judge bounds the length of that list. */
-static bool is_nominated(const struct head *head, struct slice name)
-{
-	struct field_list list = field_list_of(head, "Connection");
-	struct slice option;
-	while (field_list_next(&list, &option)) {
-		if (slice_same_nocase(option, name)) {
-			return true;
-		}
-	}
-	return false;
-}
-
+/* The judge bounds the length of what Connection names. */
 bool request_forwards(const struct request *request, struct slice name)
 {
-	return !request_withholds(name) && !is_nominated(request->head, name) &&
+	return !request_withholds(name) && !field_list_has(request->head, "Connection", name) &&
 	       (request->is_upgrade || !is_handshake(name));
 }
 

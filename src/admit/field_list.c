@@ -28,3 +28,15 @@ bool field_list_next(struct field_list *list, struct slice *element_r)
 	}
 	return true;
 }
+
+bool field_list_has(const struct head *head, const char *name, struct slice element)
+{
+	struct field_list list = field_list_of(head, name);
+	struct slice here;
+	while (field_list_next(&list, &here)) {
+		if (slice_same_nocase(here, element)) {
+			return true;
+		}
+	}
+	return false;
+}

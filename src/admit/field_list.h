@@ -22,4 +22,7 @@ struct field_list field_list_of(const struct head *, const char *name);
 /* Takes the next element, trimmed, maybe empty; false at the end. */
 bool field_list_next(struct field_list *, struct slice *element_r);
 
+/* Is this one of the field's elements? Compared without case. */
+bool field_list_has(const struct head *, const char *name, struct slice element);
+
 #endif

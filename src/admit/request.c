@@ -164,19 +164,6 @@ static enum refusal read_origin(struct request *request)
 	return find_single(request->head, "Origin", &request->origin);
 }
 
-/* Another protocol alone ("h2c") is as if nothing were asked for (RFC 9110, 7.8). */
-static bool asks_for_websocket(const struct head *head)
-{
-	struct field_list list = field_list_of(head, "Upgrade");
-	struct slice element;
-	while (field_list_next(&list, &element)) {
-		if (slice_equals_nocase(element, "websocket")) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static enum refusal check_method(struct request *request)
 {
 	return slice_equals(request->head->method, "GET") ? REFUSAL_NONE : REFUSAL_METHOD;
@@ -284,7 +271,9 @@ static enum refusal run_checks(check_fn *const *checks, struct request *request)
 
 enum refusal request_judge(const struct head *head, struct request *request_r)
 {
-	struct request request = {.head = head, .is_upgrade = asks_for_websocket(head)};
+	/* Another protocol alone ("h2c") is as if nothing were asked for (RFC 9110, 7.8). */
+	const bool is_upgrade = field_list_has(head, "Upgrade", slice_of("websocket"));
+	struct request request = {.head = head, .is_upgrade = is_upgrade};
 	enum refusal refusal = run_checks(every_request, &request);
 	if (refusal == REFUSAL_NONE) {
 		refusal = run_checks(request.is_upgrade ? every_upgrade : every_plain_request,
