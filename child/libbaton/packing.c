@@ -21,21 +21,13 @@ enum {
 	INTERNAL_ERROR = 1011,
 };
 
-static bool is_level(const struct handoff_message *hello, uint64_t *level_r)
-{
-	return handoff_pairs_number(hello->payload, hello->payload_bytes, "DEFLATE", 0, level_r) &&
-	       *level_r >= 1 && *level_r <= MOST_LEVEL;
-}
-
 void packing_begin(struct packing *packing, const struct handoff_message *hello)
 {
-	uint64_t level = 0, takeover = 0;
-	if (packing->deflate != NULL || !is_level(hello, &level)) {
+	uint64_t level = handoff_number(hello, "DEFLATE", 0);
+	bool has_takeover = handoff_number(hello, "DEFLATE_TAKEOVER", 0) == 1;
+	if (packing->deflate != NULL || level < 1 || level > MOST_LEVEL) {
 		return;
 	}
-	bool has_takeover = handoff_pairs_number(hello->payload, hello->payload_bytes,
-						 "DEFLATE_TAKEOVER", 0, &takeover) &&
-			    takeover == 1;
 	uint8_t bits = has_takeover ? TAKEOVER_BITS : DEFLATE_MOST_BITS;
 	packing->settings = (struct deflate_settings){
 		.is_enabled = true,
