@@ -98,11 +98,8 @@ struct tally {
 static struct tally tally_pool(const struct supervisor *self, const struct pool *pool)
 {
 	struct tally tally = {0};
-	for (size_t i = 0; i < self->child_count; i++) {
-		const struct child *child = &self->children[i];
-		if (child->receiver.pool != pool) {
-			continue;
-		}
+	for (unsigned i = 0; i < pool->count; i++) {
+		const struct child *child = supervisor_child_at(self, pool->index, i);
 		tally.ready += child->state == CHILD_READY ? 1 : 0;
 		tally.failed +=
 			child->state != CHILD_READY && child->failures >= POOL_FAILED_RUNS ? 1 : 0;
