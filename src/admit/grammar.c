@@ -192,16 +192,26 @@ static bool is_ipv6_literal(struct slice name)
 	       address_parse_ip(text.at, text.len, &ignored);
 }
 
-static bool is_port(struct slice port)
+bool grammar_number(struct slice text, uint64_t most, uint64_t *number_r)
 {
-	unsigned value = 0;
-	for (size_t i = 0; i < port.len; i++) {
-		if (port.at[i] < '0' || port.at[i] > '9') {
+	uint64_t number = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned digit = (unsigned)(unsigned char)text.at[i] - '0';
+		if (digit > 9 || digit > most || number > (most - digit) / 10) {
 			return false;
 		}
-		value = value * 10 + (unsigned)(port.at[i] - '0');
+		number = number * 10 + digit;
 	}
-	return port.len >= 1 && port.len <= 5 && value <= 65535;
+	if (text.len > 0) {
+		*number_r = number;
+	}
+	return text.len > 0;
+}
+
+static bool is_port(struct slice port)
+{
+	uint64_t ignored;
+	return port.len <= 5 && grammar_number(port, UINT16_MAX, &ignored);
 }
 
 bool grammar_split_host(struct slice host, struct slice *name_r, struct slice *port_r)
@@ -229,14 +239,9 @@ bool grammar_split_host(struct slice host, struct slice *name_r, struct slice *p
 
 unsigned grammar_port_number(struct slice port, unsigned otherwise)
 {
-	if (port.at == NULL) {
-		return otherwise;
-	}
-	unsigned number = 0;
-	for (size_t i = 0; i < port.len; i++) {
-		number = number * 10 + (unsigned)(port.at[i] - '0');
-	}
-	return number;
+	uint64_t number = otherwise;
+	grammar_number(port, UINT16_MAX, &number);
+	return (unsigned)number;
 }
 
 struct slice grammar_trim(struct slice text)

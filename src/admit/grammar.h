@@ -34,6 +34,9 @@ static inline bool grammar_is(char byte, enum grammar_class wanted)
  */
 int grammar_take_byte(struct slice *rest, enum grammar_class wanted, bool *encoded_r);
 
+/* 1*DIGIT, at most that number; leading zeros are fine. Written on true only. */
+bool grammar_number(struct slice, uint64_t most, uint64_t *number_r);
+
 /* 1*tchar. */
 bool grammar_is_token(struct slice);
 

@@ -111,20 +111,6 @@ static enum refusal check_no_body(struct request *request)
 	return refusal;
 }
 
-/* 1*DIGIT (RFC 9110, 8.6), below 2^63: whoever reads the number next must not overflow. */
-static bool is_length(struct slice text)
-{
-	uint64_t length = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned digit = (unsigned)(unsigned char)text.at[i] - '0';
-		if (digit > 9 || length > ((uint64_t)INT64_MAX - digit) / 10) {
-			return false;
-		}
-		length = length * 10 + digit;
-	}
-	return text.len > 0;
-}
-
 /*
  * RFC 9112, 6.3, item 4: without chunked as the last coding nobody knows the body's end, 400. With
  * another one before it the end is known, but not the coding: 501 (6.1). One line, one name: the
@@ -153,7 +139,9 @@ static enum refusal read_body(struct request *request)
 		return refusal;
 	}
 	if (request->length.at != NULL) {
-		return codings == 0 && is_length(request->length) ? REFUSAL_NONE : REFUSAL_FRAMING;
+		uint64_t length; /* below 2^63: whoever reads it next must not overflow */
+		bool valid = codings == 0 && grammar_number(request->length, INT64_MAX, &length);
+		return valid ? REFUSAL_NONE : REFUSAL_FRAMING;
 	}
 	request->is_chunked = codings == 1 && slice_equals_nocase(coding, "chunked");
 	return codings == 0 || request->is_chunked ? REFUSAL_NONE : judge_codings(request->head);
