@@ -131,30 +131,6 @@ static const struct handover_events handover_events = {
 	.mute = handle_mute,
 };
 
-static void handle_ready(void *data)
-{
-	struct gateway *gateway = data;
-	size_t failed = 0; /* a pool that cannot start holds up none of the others */
-	for (size_t i = 0; i < gateway->config->pool_count; i++) {
-		failed += gateway->supervisor.pools[i].is_failed ? 1 : 0;
-	}
-	log_event(failed > 0 ? LOG_WARN : LOG_INFO, "ready",
-		  "pools=%zu failed=%zu children=%zu took_ms=%llu", gateway->config->pool_count,
-		  failed, gateway->supervisor.child_count,
-		  (unsigned long long)(loop_now_ms(gateway->loop) - gateway->started_ms));
-}
-
-static void handle_stopped(void *data)
-{
-	struct gateway *gateway = data;
-	loop_stop(gateway->loop);
-}
-
-static const struct supervisor_events supervisor_events = {
-	.ready = handle_ready,
-	.stopped = handle_stopped,
-};
-
 static void handle_turn_begin(void *data)
 {
 	(void)data;
@@ -308,8 +284,7 @@ static int gateway_init(struct gateway *gateway, const struct config *config)
 	    handover_init(&gateway->handover, gateway->loop, &handover_events, config->pools,
 			  config->pool_count) != 0 ||
 	    supervisor_init(&gateway->supervisor, gateway->loop, config, &gateway->handover,
-			    gateway->ledger, &gateway->limits, &gateway->counters,
-			    &supervisor_events, gateway) != 0 ||
+			    gateway->ledger, &gateway->limits, &gateway->counters) != 0 ||
 	    conns_init(&gateway->conns, gateway->loop, config, gateway->ledger, &gateway->limits,
 		       &gateway->counters, gateway->supervisor.pools) != 0) {
 		log_event(LOG_ERROR, "start-failed", "error=\"%s\"", strerror(errno));

@@ -46,16 +46,14 @@ static int create_children(struct supervisor *self)
 
 int supervisor_init(struct supervisor *self, struct loop *loop, const struct config *config,
 		    struct handover *handover, struct ledger *ledger, struct limits *limits,
-		    struct counters *counters, const struct supervisor_events *events, void *data)
+		    struct counters *counters)
 {
 	*self = (struct supervisor){.loop = loop,
 				    .config = config,
 				    .handover = handover,
 				    .ledger = ledger,
 				    .limits = limits,
-				    .counters = counters,
-				    .events = events,
-				    .data = data};
+				    .counters = counters};
 	loop_lane_init(&self->lane, loop, handle_timer);
 	self->spawner = spawner_create(loop, handle_spawn_event, self);
 	if (self->spawner == NULL || create_children(self) != 0) {
@@ -84,6 +82,7 @@ void supervisor_finish(struct supervisor *self)
 
 void supervisor_start(struct supervisor *self)
 {
+	self->started_ms = loop_now_ms(self->loop);
 	for (size_t i = 0; i < self->child_count; i++) {
 		child_start(&self->children[i]);
 	}
@@ -132,29 +131,34 @@ static void judge_pool(struct supervisor *self, struct pool *pool)
 
 static void tell_ready(struct supervisor *self)
 {
+	size_t failed = 0; /* a pool that cannot start holds up none of the others */
 	for (size_t i = 0; i < self->config->pool_count; i++) {
 		if (!self->pools[i].is_failed && tally_pool(self, &self->pools[i]).ready == 0) {
 			return;
 		}
+		failed += self->pools[i].is_failed ? 1 : 0;
 	}
 	self->was_ready = true;
-	self->events->ready(self->data);
+	log_event(failed > 0 ? LOG_WARN : LOG_INFO, "ready",
+		  "pools=%zu failed=%zu children=%zu took_ms=%llu", self->config->pool_count,
+		  failed, self->child_count,
+		  (unsigned long long)(loop_now_ms(self->loop) - self->started_ms));
 }
 
-static void tell_stopped(struct supervisor *self)
+static void stop_loop(struct supervisor *self)
 {
 	for (size_t i = 0; i < self->child_count; i++) {
 		if (self->children[i].state != CHILD_DOWN) {
 			return;
 		}
 	}
-	self->events->stopped(self->data);
+	loop_stop(self->loop);
 }
 
 void supervisor_child_changed(struct supervisor *self, struct child *child)
 {
 	if (self->is_stopping) {
-		tell_stopped(self);
+		stop_loop(self);
 		return;
 	}
 	judge_pool(self, child->receiver.pool);
@@ -185,7 +189,7 @@ static void end_all(struct supervisor *self, void (*end)(struct child *))
 	for (size_t i = 0; i < self->child_count; i++) {
 		end(&self->children[i]);
 	}
-	tell_stopped(self);
+	stop_loop(self);
 }
 
 void supervisor_drain(struct supervisor *self)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All children of all pools: starts them, restarts them, stops them. Says when the first of each
- * pool is ready and when the last has gone.
+ * All children of all pools: starts them, restarts them, stops them, and the loop with the last.
  */
 #ifndef BATON_SUPERVISOR_H
 #define BATON_SUPERVISOR_H
@@ -15,11 +14,6 @@ struct counters;
 struct ledger;
 struct limits;
 
-struct supervisor_events {
-	void (*ready)(void *data);   /* each pool has a child that is ready, or has failed: once */
-	void (*stopped)(void *data); /* after supervisor_drain: the last process has gone */
-};
-
 struct supervisor {
 	struct loop *loop;
 	const struct config *config;
@@ -27,21 +21,19 @@ struct supervisor {
 	struct ledger *ledger;
 	struct limits *limits;
 	struct counters *counters;
-	const struct supervisor_events *events;
-	void *data;
 	struct spawner *spawner;
 	struct loop_lane lane; /* every child's timer */
 	struct pool *pools;    /* one for each of the configuration's */
 	size_t child_count;
 	struct child *children;
 	bool is_stopping; /* nobody is started any more */
-	bool was_ready;
+	bool was_ready; /* each pool has had a child that was ready, or has failed; it was logged */
+	uint64_t started_ms;
 };
 
 /* In caller memory; borrows everything it is given. 0, or -1 with errno and logged. */
 int supervisor_init(struct supervisor *, struct loop *, const struct config *, struct handover *,
-		    struct ledger *, struct limits *, struct counters *,
-		    const struct supervisor_events *, void *data);
+		    struct ledger *, struct limits *, struct counters *);
 
 /* Kills what still runs. */
 void supervisor_finish(struct supervisor *);
@@ -49,7 +41,8 @@ void supervisor_finish(struct supervisor *);
 /* Starts all children. */
 void supervisor_start(struct supervisor *);
 
-/* Drains all; the second kind ends them by SIGTERM, the third by SIGKILL. stopped follows. */
+/* Drains all; the second kind ends them by SIGTERM, the third by SIGKILL. When the last process has
+ * gone the loop is stopped. */
 void supervisor_drain(struct supervisor *);
 void supervisor_stop(struct supervisor *);
 void supervisor_kill(struct supervisor *);

@@ -43,7 +43,7 @@ static struct {
 	struct handover handover;
 	struct supervisor supervisor;
 	struct client clients[CLIENTS];
-	bool runs[MOST_CHILDREN], is_over;
+	bool runs[MOST_CHILDREN];
 	uint64_t passed_ms;
 } rig;
 
@@ -177,19 +177,6 @@ static const struct handover_events handover_events = {
 	.suspected = handle_suspected,
 	.mute = handle_mute,
 };
-
-static void handle_ready(void *data)
-{
-	(void)data;
-}
-
-static void handle_stopped(void *data)
-{
-	(void)data;
-	rig.is_over = true;
-}
-
-static const struct supervisor_events supervisor_events = {handle_ready, handle_stopped};
 
 /* ---- what must be so after every step ---- */
 
@@ -430,7 +417,7 @@ static void begin(unsigned options)
 				   rig.config->pool_count);
 	failed |= limits_init(&rig.limits, rig.config, (const uint64_t[2]){0});
 	failed |= supervisor_init(&rig.supervisor, rig.loop, rig.config, &rig.handover, rig.ledger,
-				  &rig.limits, &rig.counters, &supervisor_events, NULL);
+				  &rig.limits, &rig.counters);
 	assert(failed == 0);
 	supervisor_start(&rig.supervisor);
 	for (unsigned i = 0; i < rig.supervisor.child_count; i++) {
@@ -446,8 +433,9 @@ static void end(void)
 	supervisor_kill(&rig.supervisor);
 	for (unsigned i = 0; i < rig.supervisor.child_count; i++) {
 		die(i);
+		assert(rig.supervisor.children[i].state == CHILD_DOWN);
 	}
-	assert(rig.is_over && ledger_count(rig.ledger) == 0);
+	assert(ledger_count(rig.ledger) == 0);
 	assert(rig.handover.messages.free_count == rig.handover.messages.count);
 	assert(rig.handover.messages.spare_used == 0);
 	assert(loop_wait_ms(rig.loop) == -1);
