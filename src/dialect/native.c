@@ -141,11 +141,10 @@ static void send_again(const struct native_link *link, struct kept *list)
 	}
 }
 
-size_t native_take_back(const struct native_link *link, bool resend, native_back_fn *fn, void *data)
+void native_take_back(const struct native_link *link, bool resend, native_back_fn *fn, void *data)
 {
 	struct handoff_message message;
 	struct kept *others = NULL, **tail = &others;
-	size_t offers = 0;
 	for (;;) {
 		int fd;
 		enum handoff_result result =
@@ -158,12 +157,10 @@ size_t native_take_back(const struct native_link *link, bool resend, native_back
 			continue;
 		}
 		if (message.type == HANDOFF_CONNECTION || message.type == HANDOFF_AUTH) {
-			offers++;
 			fn(data, message.id);
 		} else if (resend && (*tail = keep(&message)) != NULL) {
 			tail = &(*tail)->next;
 		}
 	}
 	send_again(link, others);
-	return offers;
 }

@@ -51,9 +51,8 @@ typedef void native_back_fn(void *data, uint64_t id);
 
 /*
  * Takes out of the child's queue all that it has not read: fn for each offer and question, which
- * the child will never see then. Other messages are sent again (resend) or dropped. Returns the
- * number of the former.
+ * the child will never see then. Other messages are sent again (resend) or dropped.
  */
-size_t native_take_back(const struct native_link *, bool resend, native_back_fn *fn, void *data);
+void native_take_back(const struct native_link *, bool resend, native_back_fn *fn, void *data);
 
 #endif

@@ -121,8 +121,7 @@ static const char *take_back(bool resend)
 	struct back back = {0};
 	size_t len = 0;
 	text[0] = '\0';
-	size_t count = native_take_back(&link_, resend, note_back, &back);
-	assert_int_equal(count, back.count);
+	native_take_back(&link_, resend, note_back, &back);
 	for (size_t i = 0; i < back.count; i++) {
 		len += (size_t)snprintf(text + len, sizeof text - len, "%llu ",
 					(unsigned long long)back.ids[i]);
