@@ -7,7 +7,6 @@
 #include "admit/conn_private.h"
 #include "admit/limits.h"
 #include "admit/listener.h"
-#include "admit/offer.h"
 #include "admit/peek.h"
 #include "pool/ledger.h"
 
@@ -104,7 +103,7 @@ static void look_for_head(struct conn *conn, unsigned events)
 /* The header is all there: it goes, and the head may be right behind it. */
 static void leave_proxy(struct conn *conn, const struct proxy_header *header, unsigned events)
 {
-	if (!offer_consume(conn->ticket.fd, conn_is_unix(conn), header->bytes)) {
+	if (!peek_consume(conn->ticket.fd, conn_is_unix(conn), header->bytes)) {
 		conn_left(conn);
 		return;
 	}

@@ -220,7 +220,7 @@ size_t conn_write_offer(struct ticket *ticket, char *buf, size_t size)
 		memcpy(buf + len, conn->grant, conn->grant_bytes);
 	}
 	if (!ok || (conn->state == CONN_HANDOVER &&
-		    !offer_consume(ticket->fd, conn_is_unix(conn), offer.request->head->bytes))) {
+		    !peek_consume(ticket->fd, conn_is_unix(conn), offer.request->head->bytes))) {
 		conn_left(conn);
 		return 0;
 	}

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The CONNECTION message: see offer.h and docs/protocol.md. Called by conn.c when a child may
- * take the connection, or is to be asked about it; arrive.c consumes PROXY headers with it.
+ * take the connection, or is to be asked about it.
  */
 #include "admit/offer.h"
 
 #include "admit/request.h"
 #include "config/config.h"
 #include "handoff/handoff.h"
-
-#include <sys/socket.h>
 
 enum { MAX_HEAD_BYTES = 16 * 1024 };
 
@@ -85,14 +83,4 @@ size_t offer_write(const struct offer *offer, char *buf, size_t size)
 	size_t head = request_write_head(request, scratch, sizeof scratch);
 	handoff_pairs_add(&pairs, "HEAD", scratch, head);
 	return pairs.overflow || head == 0 ? 0 : pairs.length;
-}
-
-bool offer_consume(int fd, bool is_unix, size_t bytes)
-{
-	/* TCP discards without a copy, tcp(7); a Unix socket needs a buffer. */
-	if (is_unix) {
-		return bytes <= sizeof scratch &&
-		       recv(fd, scratch, bytes, MSG_DONTWAIT) == (ssize_t)bytes;
-	}
-	return recv(fd, NULL, bytes, MSG_TRUNC | MSG_DONTWAIT) == (ssize_t)bytes;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What a child is told of a connection, and the step after which the socket is past its head. */
+/* What a child is told of a connection. Pure. */
 #ifndef BATON_OFFER_H
 #define BATON_OFFER_H
 
 #include "admit/forwarded.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct config_route;
@@ -24,9 +23,5 @@ struct offer {
  * canonical head. Returns the length, 0 when it does not fit.
  */
 size_t offer_write(const struct offer *, char *buf, size_t size);
-
-/* Consumes exactly these bytes from a TCP or Unix socket: the head, or what stands in front of it.
- * False: they are not all there, the client is gone. */
-bool offer_consume(int fd, bool is_unix, size_t bytes);
 
 #endif

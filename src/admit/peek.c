@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Looks at heads and PROXY headers: see peek.h. Peeks, so whatever a client sends behind the head
- * stays in the kernel for the child. Never sets O_NONBLOCK: the flag would be the child's too.
- * Called by arrive.c, conn.c and refuse.c.
+ * stays in the kernel for the child; what was seen is consumed when its time has come. Never sets
+ * O_NONBLOCK: the flag would be the child's too. Called by arrive.c, conn.c and refuse.c.
  */
 #include "admit/peek.h"
 
@@ -86,6 +86,17 @@ void peek_forget(const void *owner)
 	if (seen.head_owner == owner) {
 		forget();
 	}
+}
+
+bool peek_consume(int fd, bool is_unix, size_t bytes)
+{
+	/* TCP discards without a copy, tcp(7); a Unix socket needs a buffer. The bytes are those that
+	 * stand there. */
+	if (is_unix) {
+		return bytes <= sizeof seen.bytes &&
+		       recv(fd, seen.bytes, bytes, MSG_DONTWAIT) == (ssize_t)bytes;
+	}
+	return recv(fd, NULL, bytes, MSG_TRUNC | MSG_DONTWAIT) == (ssize_t)bytes;
 }
 
 bool peek_drop(int fd)

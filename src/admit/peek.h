@@ -35,6 +35,10 @@ bool peek_is_head(void);
 /* The owner ends; its address may be another's next. */
 void peek_forget(const void *owner);
 
+/* Consumes exactly these bytes from a TCP or Unix socket: the head or the header that was looked at
+ * last, which can still be asked for. False: they are not all there, the client is gone. */
+bool peek_consume(int fd, bool is_unix, size_t bytes);
+
 /* Reads and drops what has come. False: the client is gone, or has ended its side. */
 bool peek_drop(int fd);
 
