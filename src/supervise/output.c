@@ -22,8 +22,7 @@ struct output {
 	struct loop_io io;
 	output_fn *fn;
 	void *data;
-	uint64_t tokens_ms; /* time that lines may be spent from, in ms of the long-run rate */
-	uint64_t refilled_ms;
+	uint64_t whole_ms; /* when OUTPUT_BURST_LINES may come at once again */
 	uint64_t dropped;
 	size_t length; /* of the line that has begun */
 	char line[OUTPUT_LINE_BYTES];
@@ -33,25 +32,26 @@ enum { LINE_COSTS_MS = 1000 / OUTPUT_LINES_A_SECOND };
 
 static char scratch[READ_BYTES];
 
-static void refill(struct output *output)
+/* Each line moves the time at which the burst is whole again, as in limits.c. */
+static bool take_token(struct output *output)
 {
-	uint64_t now_ms = loop_now_ms(output->loop);
-	uint64_t most = (uint64_t)OUTPUT_BURST_LINES * LINE_COSTS_MS;
-	output->tokens_ms += now_ms - output->refilled_ms;
-	output->refilled_ms = now_ms;
-	if (output->tokens_ms > most) {
-		output->tokens_ms = most;
+	const uint64_t now_ms = loop_now_ms(output->loop);
+	const uint64_t latest_ms = now_ms + (uint64_t)(OUTPUT_BURST_LINES - 1) * LINE_COSTS_MS;
+	const uint64_t whole_ms = output->whole_ms > now_ms ? output->whole_ms : now_ms;
+	if (whole_ms > latest_ms) {
+		return false;
 	}
+	output->whole_ms = whole_ms + LINE_COSTS_MS;
+	return true;
 }
 
 static void emit(struct output *output)
 {
-	if (output->tokens_ms < LINE_COSTS_MS) {
-		output->dropped++;
-	} else {
-		output->tokens_ms -= LINE_COSTS_MS;
+	if (take_token(output)) {
 		output->fn(output->data, output->line, output->length, output->dropped);
 		output->dropped = 0;
+	} else {
+		output->dropped++;
 	}
 	output->length = 0;
 }
@@ -79,7 +79,6 @@ static ssize_t read_once(struct output *output)
 {
 	ssize_t got = read(output->io.fd, scratch, sizeof scratch);
 	if (got > 0) {
-		refill(output);
 		feed(output, scratch, (size_t)got);
 	}
 	return got;
@@ -114,12 +113,7 @@ struct output *output_create(struct loop *loop, output_fn *fn, void *data, int *
 		free(output);
 		return NULL;
 	}
-	*output = (struct output){.loop = loop,
-				  .io = {.fd = -1},
-				  .fn = fn,
-				  .data = data,
-				  .tokens_ms = (uint64_t)OUTPUT_BURST_LINES * LINE_COSTS_MS,
-				  .refilled_ms = loop_now_ms(loop)};
+	*output = (struct output){.loop = loop, .io = {.fd = -1}, .fn = fn, .data = data};
 	if (fd_set_nonblocking(ends[0]) != 0 ||
 	    loop_io_add(loop, &output->io, ends[0], LOOP_READ, handle_readable) != 0) {
 		fd_close(&ends[0]);
