@@ -122,6 +122,7 @@ def test_stop_that_is_repeated_drains_on(serve):
     for _ in range(3):
         assert gateway.command("stop").returncode == 0
         client.echo("still there")
+    gateway.wait_event("stopping")  # a line of the log waits 10 ms for others
     assert [e["step"] for e in gateway.events("stopping")] == ["drain"]
     gateway.stop(signal.SIGQUIT)
 
