@@ -105,7 +105,8 @@ def parse_options():
                         help="only this figure; may be repeated: " + ", ".join(FIGURES))
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=float, default=1.5,
-                        help="length of one run; upgrade and echo cut it into three turns (1.5)")
+                        help="length of one run; upgrade and echo cut it into three turns, and "
+                        "take nine with --full (1.5)")
     parser.add_argument("--full", action="store_true",
                         help="the counts of the goals: a million upgrades, 1,000 kills, ...")
     parser.add_argument("--no-baton", action="store_true", help="only what baton is compared with")

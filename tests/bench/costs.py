@@ -11,7 +11,7 @@ WARM_UP_SECS = 6  # Node compiles while it runs; it is measured warm
 LOSSLESS_COUNT, LOSSLESS_FULL = 50_000, 1_000_000
 EARLY_COUNT, EARLY_FULL = 5_000, 100_000
 STRACE_COUNT = 5_000
-SLICES = 3  # of a round: turns so short that a bad moment of the machine falls on all servers
+SLICES, SLICES_FULL = 3, 9  # of a round: turns so short that a bad moment falls on all servers
 
 
 def _measure(server, mode, unit, **options):
@@ -31,7 +31,7 @@ def _rounds(running, options, mode, unit, **load):
     """{name: [result, ...]}: the servers in turn, to and fro, slice by slice."""
     results = {server.name: [] for server in running}
     load["seconds"] = options.seconds / SLICES
-    for _ in range(options.rounds * SLICES):
+    for _ in range(options.rounds * (SLICES_FULL if options.full else SLICES)):
         for server in running:
             results[server.name].append(_measure(server, mode(server), unit, **load))
         running = running[::-1]
