@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 enum {
@@ -51,8 +52,10 @@ int conns_init(struct conns *self, struct loop *loop, const struct config *confi
 	 * address could hold all slots, or all descriptors, by lingering. */
 	self->most_lingering =
 		LIMITS_SPARE_SLOTS / 2 < self->most / 2 ? LIMITS_SPARE_SLOTS / 2 : self->most / 2;
-	self->slots = calloc(self->max, sizeof *self->slots); /* mapped, and not touched yet */
-	if (self->slots == NULL) {
+	self->slots = mmap(NULL, self->max * sizeof *self->slots, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (self->slots == MAP_FAILED) {
+		self->slots = NULL;
 		return -1;
 	}
 	loop_lane_init(&self->proxy_lane, loop, arrive_handle_timer);
@@ -71,7 +74,7 @@ void conns_finish(struct conns *self)
 		loop_lane_finish(&self->proxy_lane);
 		loop_lane_finish(&self->head_lane);
 		loop_lane_finish(&self->linger_lane);
-		free(self->slots);
+		munmap(self->slots, self->max * sizeof *self->slots);
 		self->slots = NULL;
 	}
 }

@@ -13,10 +13,12 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
 	WAYS = 16,
 	SETS = LIMITS_ADDRESSES / WAYS,
+	TABLE_BYTES = LIMITS_ADDRESSES * 24,
 	PREFIX_BYTES = 8, /* of an IPv6 address: a /64 */
 };
 
@@ -29,7 +31,7 @@ struct limits_entry {
 	uint8_t family; /* ADDRESS_UNIX: nobody has had the entry yet */
 };
 
-_Static_assert(sizeof(struct limits_entry) == 24, "1.5 MiB in all");
+_Static_assert(sizeof(struct limits_entry) * LIMITS_ADDRESSES == TABLE_BYTES, "24 bytes each");
 
 /* ---- life ---- */
 
@@ -43,17 +45,24 @@ int limits_init(struct limits *self, const struct config *config, const uint64_t
 	if (config->address_connections == 0 && config->address_interval_us == 0) {
 		return 0;
 	}
-	/* Mapped, and what is never touched costs nothing. */
-	self->entries = calloc(LIMITS_ADDRESSES, sizeof *self->entries);
-	return self->entries != NULL ? 0 : -1;
+	/* What is never touched costs nothing. */
+	self->entries =
+		mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (self->entries == MAP_FAILED) {
+		self->entries = NULL;
+		return -1;
+	}
+	return 0;
 }
 
 void limits_finish(struct limits *self)
 {
 	free(self->routes);
-	free(self->entries);
 	self->routes = NULL;
-	self->entries = NULL;
+	if (self->entries != NULL) {
+		munmap(self->entries, TABLE_BYTES);
+		self->entries = NULL;
+	}
 }
 
 /* ---- the table ---- */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ledger of open connections. A record's id names its slot and a serial number, so finding is
- * one look and a stale id finds nothing. Called by conn (open, link), child (close) and status
- * (listing).
+ * one look and a stale id finds nothing. Called by conn (open, link), child (close) and
+ * status (listing).
  */
 #include "pool/ledger.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct ledger {
 	size_t max, count;
@@ -27,8 +28,9 @@ struct ledger *ledger_create(size_t max)
 	assert(max > 0 && max <= LEDGER_MAX);
 	ledger->max = max;
 	ledger->free = LEDGER_NONE;
-	ledger->records = calloc(max, sizeof *ledger->records); /* mapped, and not touched yet */
-	if (ledger->records == NULL) {
+	ledger->records = mmap(NULL, max * sizeof(struct record), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (ledger->records == MAP_FAILED) {
 		free(ledger);
 		return NULL;
 	}
@@ -38,7 +40,7 @@ struct ledger *ledger_create(size_t max)
 void ledger_destroy(struct ledger *ledger)
 {
 	if (ledger != NULL) {
-		free(ledger->records);
+		munmap(ledger->records, ledger->max * sizeof(struct record));
 		free(ledger);
 	}
 }

@@ -9,13 +9,16 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 int messages_init(struct messages *self, size_t offers)
 {
 	*self = (struct messages){.count = offers + MESSAGES_SPARE};
 	self->free = calloc(self->count, sizeof *self->free);
-	self->memory = calloc(self->count, HANDOFF_MAX_BYTES); /* mapped, and not touched yet */
-	if (self->free == NULL || self->memory == NULL) {
+	self->memory = mmap(NULL, self->count * HANDOFF_MAX_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (self->free == NULL || self->memory == MAP_FAILED) {
+		self->memory = self->memory == MAP_FAILED ? NULL : self->memory;
 		messages_finish(self);
 		return -1;
 	}
@@ -28,7 +31,9 @@ int messages_init(struct messages *self, size_t offers)
 
 void messages_finish(struct messages *self)
 {
-	free(self->memory);
+	if (self->memory != NULL) {
+		munmap(self->memory, self->count * HANDOFF_MAX_BYTES);
+	}
 	free(self->free);
 	*self = (struct messages){0};
 }
