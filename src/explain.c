@@ -119,13 +119,20 @@ static void print_key(const struct source_section *section, const struct keys_en
 	}
 }
 
+static void print_keys(const struct source_section *section, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		print_key(section, keys_find(section->kind, names[i]));
+	}
+}
+
 static void print_pool(const struct config *config, const char *file,
 		       const struct config_pool *pool)
 {
 	static const char *const keys[] = {"command", "children", "capacity"};
 	size_t count = sizeof keys / sizeof keys[0];
 	if (pool->kind == CONFIG_KIND_AUTH) {
-		count--; /* its children hold no connections */
+		count--; /* without the last: its children hold no connections */
 	}
 	for (size_t i = 0; i < config->written->count; i++) {
 		const struct source_section *section = &config->written->sections[i];
@@ -133,9 +140,7 @@ static void print_pool(const struct config *config, const char *file,
 			continue;
 		}
 		printf("%-10s\"%s\" at %s:%u\n", "pool", pool->name, file, section->line);
-		for (size_t k = 0; k < count; k++) {
-			print_key(section, keys_find(KEYS_POOL, keys[k]));
-		}
+		print_keys(section, keys, count);
 	}
 }
 
@@ -170,9 +175,7 @@ static void print_near(const struct config *config, const char *file, size_t lis
 		}
 		printf("%-10s\"%s\" at %s:%u, whose conditions do not all hold\n", "but not",
 		       route->name, file, route->written->line);
-		for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
-			print_key(route->written, keys_find(KEYS_ROUTE, keys[k]));
-		}
+		print_keys(route->written, keys, sizeof keys / sizeof keys[0]);
 	}
 }
 
