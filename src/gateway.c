@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -37,7 +36,6 @@ struct gateway {
 	const struct config *config;
 	struct loop *loop;
 	enum gateway_state state;
-	uint64_t started_ms;
 	struct counters counters;
 	struct ledger *ledger;
 	struct limits limits;
@@ -161,7 +159,6 @@ static void handle_log_timer(struct loop_timer *timer)
 static struct status_view view_of(struct gateway *gateway)
 {
 	return (struct status_view){
-		.started_ms = gateway->started_ms,
 		.now_ms = loop_now_ms(gateway->loop),
 		.state = gateway->state == GATEWAY_RUNNING ? "running" : "draining",
 		.listeners = &gateway->listeners,
@@ -273,7 +270,6 @@ static int gateway_init(struct gateway *gateway, const struct config *config)
 		log_event(LOG_ERROR, "loop-failed", "error=\"%s\"", strerror(errno));
 		return -1;
 	}
-	gateway->started_ms = loop_now_ms(gateway->loop);
 	loop_lane_init(&gateway->log_lane, gateway->loop, handle_log_timer);
 	loop_on_turn_begin(gateway->loop, handle_turn_begin, gateway);
 	loop_on_turn_end(gateway->loop, handle_turn_end, gateway);

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Without SYN cookies deferred silent clients fill the backlog, and honest ones time out. */

@@ -134,7 +134,8 @@ char *status_write(const struct status_view *view)
 	}
 	json_object_set_new(object, "version", json_string(BATON_VERSION));
 	json_object_set_new(object, "state", json_string(view->state));
-	json_object_set_new(object, "uptime_ms", number(view->now_ms - view->started_ms));
+	json_object_set_new(object, "uptime_ms",
+			    number(view->now_ms - view->supervisor->started_ms));
 	json_object_set_new(object, "listeners", write_listeners(view));
 	json_object_set_new(object, "accept_pauses", number(pauses));
 	json_object_set_new(object, "connections", write_connections(view));

@@ -13,7 +13,7 @@ struct listeners;
 struct supervisor;
 
 struct status_view {
-	uint64_t started_ms, now_ms;
+	uint64_t now_ms;
 	const char *state; /* "running", "draining" */
 	const struct listeners *listeners;
 	const struct supervisor *supervisor;

@@ -7,7 +7,6 @@
 #include "supervise/talk.h"
 
 #include "config/config.h"
-#include "counters.h"
 #include "journal.h"
 #include "pool/ledger.h"
 #include "supervise/answer.h"
