@@ -288,23 +288,28 @@ static void test_deflate_ends_a_bomb_with_1009(void **state)
 
 enum { BOMBS = 50 };
 
-/* Many messages of much more than their size in one read, and a Close frame behind them. */
-static void send_bombs(struct client *client)
+/* So many messages of much more than their size, for one read. */
+static void send_bombs(struct client *client, int count)
 {
 	static char zeros[100000];
 	size_t len;
-	for (int i = 0; i < BOMBS; i++) {
+	for (int i = 0; i < count; i++) {
 		const uint8_t *packed = client_pack(client, zeros, sizeof zeros, &len);
 		fake_write(client->fd, FAKE_FIN | RSV1 | 2, packed, len);
 	}
-	fake_write(client->fd, FAKE_FIN | 8, "\x03\xe8", 2);
 	fake_app.echoes = false;
+}
+
+static void send_bombs_and_close(struct client *client)
+{
+	send_bombs(client, BOMBS);
+	fake_write(client->fd, FAKE_FIN | 8, "\x03\xe8", 2);
 }
 
 static void test_deflate_works_off_many_bombs_in_many_turns(void **state)
 {
 	(void)state;
-	send_bombs(connect_one());
+	send_bombs_and_close(connect_one());
 	assert_int_equal(baton_dispatch(fake_baton), 0);
 	assert_in_range(fake_app.messages, 1, BOMBS / 5);
 	fake_turns();
@@ -316,7 +321,7 @@ static void test_deflate_works_off_many_bombs_in_many_turns(void **state)
 static void test_deflate_finds_the_close_behind_bombs_at_once(void **state)
 {
 	(void)state;
-	send_bombs(connect_one());
+	send_bombs_and_close(connect_one());
 	baton_dispatch(fake_baton);
 	int messages = fake_app.messages;
 	baton_close(fake_app.conn, 3000, NULL);
@@ -329,14 +334,8 @@ static void test_deflate_finds_the_close_behind_bombs_at_once(void **state)
 static void test_deflate_loses_nothing_of_a_client_that_leaves(void **state)
 {
 	(void)state;
-	static char zeros[90000];
 	struct client *client = connect_one();
-	size_t len;
-	fake_app.echoes = false;
-	for (int i = 0; i < 6; i++) { /* no more in a turn */
-		const uint8_t *packed = client_pack(client, zeros, sizeof zeros, &len);
-		fake_write(client->fd, FAKE_FIN | RSV1 | 2, packed, len);
-	}
+	send_bombs(client, 6); /* no more in a turn */
 	fake_write(client->fd, FAKE_FIN | 1, "bye", 3);
 	shutdown(client->fd, SHUT_WR);
 	fake_turns();
@@ -347,7 +346,7 @@ static void test_deflate_loses_nothing_of_a_client_that_leaves(void **state)
 static void test_deflate_leaves_a_paused_connection_alone(void **state)
 {
 	(void)state;
-	send_bombs(connect_one());
+	send_bombs_and_close(connect_one());
 	baton_dispatch(fake_baton);
 	int messages = fake_app.messages;
 	baton_pause(fake_app.conn, true);
