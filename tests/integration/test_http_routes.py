@@ -88,9 +88,8 @@ def test_foreign_origin_is_judged_for_upgrades_alone(server):
 
 
 def test_close_is_logged_with_the_status(server):
-    mark = server.mark()
-    ask(server)
-    assert server.wait_event("close", since=mark, pool="http")["code"] == "200"
+    client = raw.request(server.address(), head()).client
+    assert server.wait_event("close", client=client)["code"] == "200"
 
 
 # -- bodies ------------------------------------------------------------------------------------

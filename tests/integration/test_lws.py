@@ -173,7 +173,6 @@ def test_a_subprotocol_is_chosen_by_the_program_s_list(lws):
 
 def test_python_websockets_echoes(lws):
     websockets = tools.python_module("websockets")
-    mark = lws.mark()
 
     async def talk():
         async with websockets.connect(lws.url("/lws"), compression=None) as client:
@@ -184,9 +183,9 @@ def test_python_websockets_echoes(lws):
             assert await client.recv() == "in three pieces"
             await asyncio.wait_for(await client.ping(), gateway.TIMEOUT_SECS)
             await client.close(4321, "done")
+            return "%s:%d" % client.local_address
 
-    asyncio.run(talk())
-    close = lws.wait_event("close", since=mark)
+    close = lws.wait_event("close", client=asyncio.run(talk()))
     assert (close["code"], close["by"], close["messages_in"]) == ("4321", "client", "6")
 
 

@@ -66,6 +66,7 @@ def test_300_clients_with_64_descriptors_pause_accepting_and_all_recovers(serve)
     for client in clients[-40:]:
         client.send(REST)
     assert answers(as_clients(clients[-40:]), 5) == [101] * 40
+    gateway.wait_events("open", 50)  # whatever was logged before them has been read, too
     mark = gateway.mark()
     for client in clients[-40:]:
         client.close()
