@@ -65,6 +65,14 @@ static void fail_unknown(cfg_t *cfg, const char *word)
 		    source_write_label(kind, cfg_title(cfg), label), word, hint.text);
 }
 
+/* libconfuse says so of a word only inside a list. */
+static void fail_unexpected(cfg_t *cfg, const char *token)
+{
+	bool is_mark = *token != '\0' && strchr("{}()=+,", *token) != NULL;
+	problem_set(reading->problem, line_of(cfg), "unexpected '%.80s'%s", token,
+		    is_mark ? "" : ": a ',' stands between the words of a list");
+}
+
 __attribute__((format(printf, 2, 0))) static void handle_error(cfg_t *cfg, const char *format,
 							       va_list args)
 {
@@ -75,10 +83,13 @@ __attribute__((format(printf, 2, 0))) static void handle_error(cfg_t *cfg, const
 		{"missing equal sign after option '%s'", "", " needs '=' and a value"},
 		{"missing title for section '%s'", "", " needs a title before its '{'"},
 		{"missing opening brace for section '%s'", "", " needs a '{' here"},
-		{"unexpected token '%s'", "unexpected '", "'"},
 	};
 	if (strcmp(format, "no such option '%s'") == 0) {
 		fail_unknown(cfg, va_arg(args, const char *));
+		return;
+	}
+	if (strcmp(format, "unexpected token '%s'") == 0) {
+		fail_unexpected(cfg, va_arg(args, const char *));
 		return;
 	}
 	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {

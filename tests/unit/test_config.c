@@ -129,6 +129,8 @@ static void test_config_refuses_broken_grammar(void **state)
 		{"limits { limits { } }", "1: '{' within a section that line 1 opened"},
 		{"pool \"a\" { command = { { } } }", "1: '{' within a list that line 1 opened"},
 		{"limits { connections = {5} }", "1: unexpected '{'"},
+		{"pool \"p\" {\n command = {a b} }",
+		 "2: unexpected 'b': a ',' stands between the words of a list"},
 		{"include(\"f\")", "1: unexpected '('" NEEDS_QUOTES},
 		{"include \"f\"", "1: unknown key \"include\""},
 	};
