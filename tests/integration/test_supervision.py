@@ -105,7 +105,7 @@ def test_32_children_killed_at_once_are_all_replaced_and_reaped(serve):
         wait_until(lambda v=victims: not set(v) & {c["pid"] for c in children(gateway)}, "deaths")
         wait_ready(gateway, 32)
         assert not zombies(gateway)
-    assert len(gateway.events("child-exit")) == 96
+    assert len(gateway.wait_events("child-exit", 96)) == 96
 
 
 def test_processes_that_a_child_started_die_with_it(serve):
