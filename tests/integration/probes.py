@@ -25,13 +25,14 @@ OPEN_LINE = re.compile(
     r"event=open .*?client=(\S+) .*pool=(\S+) child=(\d+) pid=(\d+) wait_ms=(\d+)")
 
 
-def pool(command="baton-fault", children=2, options="", route="", name="fault"):
+def pool(command="baton-fault", children=2, options="", route="", name="fault", drain="200ms",
+         stop="300ms"):
     """A pool that ends soon when it is told to, and the route to it: /NAME."""
     words = ", ".join(f'"{word}"' for word in ([command] if isinstance(command, str) else command))
     return f"""
 pool "{name}" {{
     command = {{{words}}}  children = {children}
-    drain_timeout = "200ms"  stop_timeout = "300ms"  {options}
+    drain_timeout = "{drain}"  stop_timeout = "{stop}"  {options}
 }}
 route "/{name}" {{ pool = "{name}"  {route} }}
 """

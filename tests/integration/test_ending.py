@@ -11,10 +11,9 @@ import raw
 from gateway import Gateway, process_info, wait_gone
 from probes import Client, answers, opened, pids, pool, wait_until
 
+
 def patient_pool(command="baton-echo", children=2, drain="1m", stop="1m"):
-    return (pool(command, children=children).replace('drain_timeout = "200ms"',
-                                                     f'drain_timeout = "{drain}"')
-            .replace('stop_timeout = "300ms"', f'stop_timeout = "{stop}"'))
+    return pool(command, children=children, drain=drain, stop=stop)
 
 
 def connect(gateway, count):

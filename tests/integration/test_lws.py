@@ -35,7 +35,7 @@ def ready_child(request):
 @pytest.fixture(params=LOOPS, name="lws")
 def gateway_with_lws(request, serve):
     """One child behind the real gateway; all descriptors back at the end."""
-    return serve(probes.pool(LOOPS[request.param], children=1, name="lws",
+    return serve(probes.pool(LOOPS[request.param], children=1, name="lws", drain="1m",
                              options='message_limit = "64k"', route="http = true"))
 
 

@@ -197,7 +197,7 @@ class OfAStranger(Gateway):
 @as_root
 def test_limit_of_descriptors_in_flight_is_waited_out(request):
     need_programs_for_others()
-    # The children have the limit too, and so room for 96 of 200; the others wait in vain.
+    # The children have the limit too, and so room for 96 of 130; the others wait in vain.
     config = 'limits { linger_timeout = "100ms" }\n' + pool(
         "baton-echo", children=3, options='queue_timeout = "1s"')
     with OfAStranger(config, prefix=AS_STRANGER) as gateway:
@@ -208,7 +208,7 @@ def test_limit_of_descriptors_in_flight_is_waited_out(request):
         for pid in children:
             os.kill(pid, signal.SIGSTOP)
         watch = Watch(gateway.pid)
-        clients = [Client(gateway) for _ in range(200)]
+        clients = [Client(gateway) for _ in range(130)]
         gateway.wait_events("accept-paused", 3)
         assert watch.load() < 0.3
         assert not gateway.events("child-exit")
