@@ -259,10 +259,10 @@ def test_child_that_never_answers_is_aborted_though_it_serves(serve):
 
 
 def test_child_that_is_slow_but_answers_in_time_is_left_alone(serve):
-    gateway = serve(pool(children=1, options=HEARTBEAT))
+    gateway = serve(pool(children=1, options='ping_interval = "50ms"  ping_timeout = "2s"'))
     client = connect(gateway, 1)[0]
     for _ in range(3):
-        client.echo("block 350")
+        client.echo("block 1000")
     client.echo("here I am")
     assert not gateway.events("child-stuck")
 
