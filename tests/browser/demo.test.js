@@ -131,7 +131,7 @@ const scenarios = {
 		await say(ada, 'Sent to a child that does not listen');
 		await sees(ada, 'Sent to a child that does not listen');
 		await tells(ada, /You made child chat \d \(pid \d+\) compute for 5 s without a pause/);
-		await tells(ada, /It answered again after [56]\.\d s and had lost nothing/);
+		await tells(ada, /It answered again after ([5-9]|\d\d)[\d.]* s and had lost nothing/);
 		assert.match(await ada.textContent('#target'), /^The buttons act on/);
 		assert.ok(await ada.isEnabled('#crash'));
 		assert.equal(await eve.locator('.entry:not(.empty)').count(), 0, 'Eve never noticed');
