@@ -94,38 +94,56 @@ static size_t take_descriptors(struct msghdr *packet, int *fd_r)
 	return count;
 }
 
-static bool header_read(const char *buf, size_t bytes, struct handoff_message *message)
+/* What is wrong with the header, or NULL. */
+static const char *header_read(const char *buf, size_t bytes, struct handoff_message *message)
 {
 	const unsigned char *header = (const unsigned char *)buf;
-	if (bytes < HANDOFF_HEADER_BYTES || header[0] != HANDOFF_VERSION ||
-	    get(header + 2, 2) != 0 || get(header + 4, 4) != bytes - HANDOFF_HEADER_BYTES) {
-		return false;
+	if (bytes < HANDOFF_HEADER_BYTES) {
+		return "a packet that is shorter than its header";
+	}
+	if (header[0] != HANDOFF_VERSION) {
+		return "a packet of another version";
+	}
+	if (get(header + 2, 2) != 0) {
+		return "a packet whose reserved bytes are not 0";
+	}
+	if (get(header + 4, 4) != bytes - HANDOFF_HEADER_BYTES) {
+		return "a packet whose length field is not the length of its payload";
 	}
 	message->type = header[1];
 	message->id = get(header + 8, 8);
 	message->payload = buf + HANDOFF_HEADER_BYTES;
 	message->payload_bytes = bytes - HANDOFF_HEADER_BYTES;
-	return true;
+	return NULL;
+}
+
+static enum handoff_result malformed(struct handoff_message *message_r, const char *fault)
+{
+	message_r->fault = fault;
+	return HANDOFF_MALFORMED;
 }
 
 /* Judges a packet that has arrived with count descriptors, the first of which is *fd_r. */
 static enum handoff_result judge(const struct msghdr *packet, size_t bytes, char *buf, size_t count,
 				 struct handoff_message *message_r, const int *fd_r)
 {
-	struct handoff_message message;
-	if ((packet->msg_flags & MSG_TRUNC) != 0 || !header_read(buf, bytes, &message)) {
-		return HANDOFF_MALFORMED;
+	struct handoff_message message = {.fault = NULL};
+	const char *fault = (packet->msg_flags & MSG_TRUNC) != 0
+				    ? "a packet of more than 49152 bytes"
+				    : header_read(buf, bytes, &message);
+	if (fault != NULL) {
+		return malformed(message_r, fault);
 	}
 	bool wants_fd = fd_r != NULL && message.type == HANDOFF_CONNECTION;
 	bool lost = (packet->msg_flags & MSG_CTRUNC) != 0;
 	if (count > (wants_fd ? 1 : 0) || (lost && (!wants_fd || count > 0))) {
-		return HANDOFF_MALFORMED;
+		return malformed(message_r, "a packet with a descriptor that does not belong to it");
+	}
+	if (wants_fd && count == 0 && !lost) {
+		return malformed(message_r, "a CONNECTION without its descriptor");
 	}
 	*message_r = message;
-	if (wants_fd && count == 0) {
-		return lost ? HANDOFF_NO_FD : HANDOFF_MALFORMED;
-	}
-	return HANDOFF_OK;
+	return wants_fd && count == 0 ? HANDOFF_NO_FD : HANDOFF_OK;
 }
 
 enum handoff_result handoff_receive(int channel, char buf[HANDOFF_MAX_BYTES],

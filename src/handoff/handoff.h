@@ -60,6 +60,7 @@ struct handoff_message {
 	uint64_t id;
 	const char *payload;
 	size_t payload_bytes;
+	const char *fault; /* with HANDOFF_MALFORMED alone: "a packet ...", static; else unset */
 };
 
 /* How one connection ended; 48 bytes on the wire, in this order, little-endian. */
@@ -78,7 +79,8 @@ enum handoff_result {
 	HANDOFF_OK,
 	HANDOFF_AGAIN, /* send: no room (EAGAIN, ETOOMANYREFS, ENOBUFS); receive: nothing there */
 	HANDOFF_GONE,  /* the other end is closed or shut, or the kernel reported an error: errno */
-	HANDOFF_MALFORMED, /* receive only: not a message of this protocol; the packet is consumed */
+	HANDOFF_MALFORMED, /* receive only: not a message of this protocol; the packet is consumed,
+			      and of *message_r only the fault is set */
 	HANDOFF_NO_FD,     /* receive only: CONNECTION whose descriptor the kernel had to drop
 			      (MSG_CTRUNC, EMFILE): *message_r is valid */
 };

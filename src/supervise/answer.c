@@ -45,7 +45,7 @@ static const char *read_deny(const struct handoff_message *message,
 	uint64_t status;
 	if (!handoff_pairs_number(payload, bytes, "STATUS", DEFAULT_STATUS, &status) ||
 	    status < 400 || status > 599) {
-		return "DENY with a STATUS that is none";
+		return "DENY with a STATUS outside of 400 to 599";
 	}
 	if (challenge != NULL && !handoff_is_challenge(challenge)) {
 		return "DENY with a CHALLENGE that is no field value, or over 512 bytes";

@@ -53,7 +53,7 @@ static void handle_refused(struct child *child, const struct handoff_message *me
 	uint64_t status;
 	if (!handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0, &status) ||
 	    (status != 0 && (status < 400 || status > 599))) {
-		child_condemn(child, "REFUSED with a STATUS that is none");
+		child_condemn(child, "REFUSED with a STATUS outside of 400 to 599");
 	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
 		child_condemn(child, "REFUSED for a connection that it was not offered");
 	} else if (status == 0 && !was_full && seat->state != SEAT_SHUT) {
@@ -234,8 +234,8 @@ void talk_receive(struct child *child)
 		child_condemn(child, "an empty message, or a channel that was shut");
 		break;
 	case HANDOFF_MALFORMED:
-	case HANDOFF_NO_FD:
-		child_condemn(child, "a malformed message");
+	case HANDOFF_NO_FD: /* comes to who wants descriptors only */
+		child_condemn(child, message.fault);
 		break;
 	}
 }

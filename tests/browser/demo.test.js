@@ -107,7 +107,8 @@ const scenarios = {
 			assert.equal(await box.getAttribute('data-pid'), String(await pid(ada, which)));
 		}
 		await ada.waitForFunction(() => /^\d/.test(document.getElementById('echo-p99').textContent));
-		assert.match(await ada.textContent('#gateway'), /gateway up \d+ s/);
+		await ada.waitForFunction(() =>
+			/gateway up \d+ s/.test(document.getElementById('gateway').textContent));
 	},
 
 	async block() {

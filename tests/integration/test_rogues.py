@@ -15,10 +15,10 @@ GROWTH_BYTES = (64 if IS_SANITIZED else 1) << 20
 
 # (?fault= of baton-fault, a word of the reason); these come in place of TAKEN
 BEFORE_TAKEN = [
-    ("garbage", "malformed"),
-    ("wrong-length", "malformed"),
-    ("wrong-version", "malformed"),
-    ("send-fd", "malformed"),
+    ("garbage", "version"),
+    ("wrong-length", "length"),
+    ("wrong-version", "version"),
+    ("send-fd", "descriptor"),
     ("taken-foreign", "TAKEN"),
 ]
 AFTER_TAKEN = [
@@ -30,10 +30,10 @@ FLOODS = [("74", "flood"), ("200", "flood"), ("69", "PONG"), ("68", "CLOSED"), (
 
 # (?rogue= of rogue_child.py, a word of the reason); these come after a TAKEN
 PACKETS = [
-    ("empty", "empty"), ("half-header", "malformed"), ("too-large", "malformed"),
-    ("length-too-large", "malformed"), ("length-too-small", "malformed"),
-    ("reserved", "malformed"), ("253-descriptors", "malformed"),
-    ("descriptor-with-taken", "malformed"), ("shutdown", "shut"), ("ready-twice", "READY"),
+    ("empty", "empty"), ("half-header", "shorter"), ("too-large", "49152"),
+    ("length-too-large", "length"), ("length-too-small", "length"),
+    ("reserved", "reserved"), ("253-descriptors", "descriptor"),
+    ("descriptor-with-taken", "descriptor"), ("shutdown", "shut"), ("ready-twice", "READY"),
     ("ready-no-number", "CAPACITY"), ("ready-no-room", "CAPACITY"), ("pong-without-ping", "PONG"),
     ("refused-after-taken", "REFUSED"), ("refused-200", "STATUS"), ("closed-empty", "CLOSED"),
     ("closed-twice", "CLOSED"), ("taken-of-id-0", "TAKEN"), ("no-pairs", "pairs"),

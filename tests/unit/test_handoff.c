@@ -168,6 +168,7 @@ static void test_handoff_takes_the_largest_packet_and_none_larger(void **state)
 	assert_int_equal(handoff_send(ours, HANDOFF_CONNECTION, 1, large, most + 1, passed),
 			 HANDOFF_OK);
 	assert_int_equal(receive(&message, &fd), HANDOFF_MALFORMED);
+	assert_non_null(strstr(message.fault, "more than 49152 bytes"));
 	assert_int_equal(fd, -1);
 	assert_next_is_ping();
 	free(large);
@@ -182,23 +183,25 @@ static void test_handoff_refuses_bad_headers(void **state)
 		const char *what;
 		unsigned char bytes[20];
 		size_t len;
+		const char *fault;
 	} rows[] = {
-		{"version 0", {0, 7}, 16},
-		{"version 2", {2, 7}, 16},
-		{"reserved, low byte", {1, 7, 1}, 16},
-		{"reserved, high byte", {1, 7, 0, 1}, 16},
-		{"length 1 of 0", {1, 7, 0, 0, 1}, 16},
-		{"length 0 of 1", {1, 7}, 17},
-		{"length 3 of 4", {1, 7, 0, 0, 3}, 20},
-		{"length 256 of 0", {1, 7, 0, 0, 0, 1}, 16},
-		{"length 2^24 of 0", {1, 7, 0, 0, 0, 0, 0, 1}, 16},
-		{"length with its header", {1, 7, 0, 0, 20}, 20},
+		{"version 0", {0, 7}, 16, "version"},
+		{"version 2", {2, 7}, 16, "version"},
+		{"reserved, low byte", {1, 7, 1}, 16, "reserved"},
+		{"reserved, high byte", {1, 7, 0, 1}, 16, "reserved"},
+		{"length 1 of 0", {1, 7, 0, 0, 1}, 16, "length"},
+		{"length 0 of 1", {1, 7}, 17, "length"},
+		{"length 3 of 4", {1, 7, 0, 0, 3}, 20, "length"},
+		{"length 256 of 0", {1, 7, 0, 0, 0, 1}, 16, "length"},
+		{"length 2^24 of 0", {1, 7, 0, 0, 0, 0, 0, 1}, 16, "length"},
+		{"length with its header", {1, 7, 0, 0, 20}, 20, "length"},
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct handoff_message message = {.type = 42};
 		int fd = 99;
 		send_raw(rows[i].bytes, rows[i].len, 0);
-		if (receive(&message, &fd) != HANDOFF_MALFORMED || fd != -1 || message.type != 42) {
+		if (receive(&message, &fd) != HANDOFF_MALFORMED || fd != -1 || message.type != 42 ||
+		    strstr(message.fault, rows[i].fault) == NULL) {
 			fail_msg("row %zu: %s", i, rows[i].what);
 		}
 		assert_next_is_ping();
@@ -213,7 +216,8 @@ static void test_handoff_refuses_a_header_cut_short(void **state)
 		struct handoff_message message;
 		int fd;
 		send_raw(header, len, 1);
-		if (receive(&message, &fd) != HANDOFF_MALFORMED || fd != -1) {
+		if (receive(&message, &fd) != HANDOFF_MALFORMED || fd != -1 ||
+		    strstr(message.fault, "shorter") == NULL) {
 			fail_msg("row %zu: %zu bytes", len, len);
 		}
 	}
@@ -250,7 +254,9 @@ static void test_handoff_takes_one_descriptor_where_it_belongs(void **state)
 		send_message(rows[i].type, rows[i].descriptors);
 		enum handoff_result result = receive(&message, rows[i].wants ? &fd : NULL);
 		bool came = result == HANDOFF_OK && rows[i].descriptors == 1;
-		if (result != rows[i].result || (fd >= 0) != came) {
+		bool is_told = result != HANDOFF_MALFORMED ||
+			       strstr(message.fault, "descriptor") != NULL;
+		if (result != rows[i].result || (fd >= 0) != came || !is_told) {
 			fail_msg("row %zu: type %u with %zu gave %d, fd %d", i, rows[i].type,
 				 rows[i].descriptors, result, fd);
 		}
