@@ -141,6 +141,9 @@ static const struct {
 	[REFUSAL_CHILDREN_DIED] = {503, "children-died",
 				   "The processes that were to take the connection ended before "
 				   "they did; try again in a moment."},
+	[REFUSAL_CHILDREN_FULL] = {503, "children-full",
+				   "The processes behind this address have no room for another "
+				   "connection; try again in a moment."},
 	[REFUSAL_STOPPING] = {503, "stopping",
 			      "The gateway is shutting down; try again in a moment."},
 	[REFUSAL_BY_CHILD] = {503, "by-child",

@@ -57,6 +57,7 @@ enum refusal {
 	REFUSAL_QUEUE_TIMEOUT,       /* 503 */
 	REFUSAL_HANDOVER_TIMEOUT,    /* 503 no child took it in time */
 	REFUSAL_CHILDREN_DIED,       /* 503 child after child died before it took this one */
+	REFUSAL_CHILDREN_FULL,       /* 503 several children had no room for this one */
 	REFUSAL_STOPPING,            /* 503 the gateway drains */
 	REFUSAL_BY_CHILD,            /* the child's own status; 503 in the table */
 

@@ -255,8 +255,10 @@ bool handover_refused(struct receiver *receiver, uint64_t id, int status)
 	handover_end_offer(ticket);
 	receiver->seat.is_full = receiver->seat.is_full || status == 0;
 	ticket->refusers |= (uint64_t)1 << (receiver->seat.index % 64);
-	if (status != 0 || __builtin_popcountll(ticket->refusers) >= MAX_REFUSERS) {
+	if (status != 0) {
 		ticket_fail(ticket, REFUSAL_BY_CHILD, status);
+	} else if (__builtin_popcountll(ticket->refusers) >= MAX_REFUSERS) {
+		ticket_fail(ticket, REFUSAL_CHILDREN_FULL, 0);
 	} else {
 		handover_deal_again(ticket);
 	}

@@ -85,7 +85,7 @@ void child_start(struct child *child)
 {
 	assert(child->state == CHILD_DOWN);
 	child->started_ms = now_ms(child);
-	child->was_ready = child->ping_waits = child->ping_unsent = false;
+	child->was_ready = child->ping_waits = child->ping_unsent = child->told_full = false;
 	child->idle_talk = 0;
 	child->lag_ms = child->skipped = 0;
 	child->receiver.taken = 0;

@@ -51,6 +51,7 @@ struct child {
 	uint64_t skipped;      /* messages that slow clients have missed, by its last PONG */
 	unsigned failures;     /* bad runs in a row */
 	unsigned restarts;
+	bool told_full;     /* it had no room, as the log says, and has taken nobody since */
 	unsigned idle_talk; /* LOG and unknown messages since the last heartbeat */
 };
 

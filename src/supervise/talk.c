@@ -43,6 +43,19 @@ static void handle_taken(struct child *child, const struct handoff_message *mess
 {
 	if (!handover_taken(&child->receiver, message->id)) {
 		child_condemn(child, "TAKEN for a connection that it was not offered");
+		return;
+	}
+	child->told_full = false;
+}
+
+static void tell_full(struct child *child)
+{
+	const struct seat *seat = &child->receiver.seat;
+	if (!child->told_full) {
+		child->told_full = true;
+		child_log(child, LOG_WARN, "child-full",
+			  "reason=\"REFUSED without a STATUS: no room\" connections=%u capacity=%u",
+			  seat->live, seat->capacity);
 	}
 }
 
@@ -57,9 +70,7 @@ static void handle_refused(struct child *child, const struct handoff_message *me
 	} else if (!handover_refused(&child->receiver, message->id, (int)status)) {
 		child_condemn(child, "REFUSED for a connection that it was not offered");
 	} else if (status == 0 && !was_full && seat->state != SEAT_SHUT) {
-		/* Once until it is tried again, not for each offer. */
-		child_log(child, LOG_WARN, "child-full", "connections=%u capacity=%u action=wait",
-			  seat->live, seat->capacity);
+		tell_full(child);
 		heartbeat_ask_soon(child);
 	}
 }

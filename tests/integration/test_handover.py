@@ -316,7 +316,17 @@ def test_refusal_by_three_children_is_503(serve):
     client = Client(gateway, "/fault?fault=refuse")
     response = client.refusal()
     assert (response.status, "retry-after" in response.headers) == (503, True)
-    assert gateway.wait_event("refuse", client=client.client)["reason"] == "by-child"
+    assert gateway.wait_event("refuse", client=client.client)["reason"] == "children-full"
+    check_echo(Client(gateway))
+
+
+def test_child_that_never_has_room_is_told_of_once(serve):
+    gateway = serve(pool(children=1, options='ping_interval = "100ms"  queue_timeout = "1500ms"'))
+    client = Client(gateway, "/fault?fault=refuse")
+    assert client.refusal().status == 503
+    assert gateway.wait_event("refuse", client=client.client)["reason"] == "queue-timeout"
+    assert status(gateway)["connections"]["dealt_again"] > 2
+    assert len(gateway.events("child-full")) == 1
     check_echo(Client(gateway))
 
 

@@ -370,7 +370,7 @@ static void test_handover_gives_up_after_three_children_refused(void **state)
 		assert_true(handover_refused(&rig.children[at], 7, 0));
 	}
 	assert_int_equal(client.failed, 1);
-	assert_int_equal(client.refusal, REFUSAL_BY_CHILD);
+	assert_int_equal(client.refusal, REFUSAL_CHILDREN_FULL);
 	assert_int_equal(client.status, 0);
 }
 

@@ -86,6 +86,7 @@ static void test_refusal_statuses_are_those_of_the_contract(void **state)
 		{REFUSAL_TOO_MANY_FIELDS, 431},
 		{REFUSAL_QUEUE_FULL, 503},
 		{REFUSAL_CHILDREN_DIED, 503},
+		{REFUSAL_CHILDREN_FULL, 503},
 		{REFUSAL_BY_CHILD, 503},
 		{REFUSAL_VERSION, 505},
 		{REFUSAL_FRAMING, 400},
