@@ -5,6 +5,7 @@ events and calls exist. The programs in docs/children.md have test_children_doc.
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 
@@ -14,6 +15,7 @@ from gateway import BATON, BIN_DIR, REPOSITORY, run_baton
 
 CHILDREN = REPOSITORY / "docs" / "children.md"
 CONFIGURATION = REPOSITORY / "docs" / "configuration.md"
+OPERATING = REPOSITORY / "docs" / "operating.md"
 SECTIONS = ("listen", "pool", "route")
 COMMAND = re.compile(r"(?:\./|build/bin/)?baton\s+(.+)")
 OURS = re.compile(r"(?:src|child|docs|tests|certs)/[\w./-]+")
@@ -134,6 +136,49 @@ def test_log_events_in_a_document_exist(path):
                         for file in (REPOSITORY / "src").rglob("*.c"))
     for event in re.findall(r"event=([\w-]+)", path.read_text(encoding="utf-8")):
         assert f'"{event}"' in sources, event
+
+
+def explained():
+    """(name, second cell) of what OPERATING has tables of: log events, reasons of refusals."""
+    return [(name, row[1]) for row in documents.table_rows(OPERATING) if len(row) == 3
+            for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def test_every_log_event_is_explained():
+    sources = "\n".join(file.read_text(encoding="utf-8")
+                        for file in (REPOSITORY / "src").rglob("*.c"))
+    events = set(re.findall(r'\b(?:log_event|child_log)\([^";]*"([a-z-]+)"', sources))
+    assert len(events) > 25
+    assert events == {name for name, level in explained() if not level.isdigit()}
+
+
+def test_every_refusal_is_explained_with_its_status():
+    source = (REPOSITORY / "src" / "admit" / "refusal.c").read_text(encoding="utf-8")
+    refusals = {name: status for status, name in re.findall(r'\{\s*(\d+), "([a-z-]+)"', source)}
+    assert refusals.pop("none") == "0" and len(refusals) > 40
+    assert refusals == {name: status for name, status in explained() if status.isdigit()}
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        return set(value) | {key for inner in value.values() for key in keys_of(inner)}
+    if isinstance(value, list):
+        return {key for inner in value for key in keys_of(inner)}
+    return set()
+
+
+def test_every_key_and_state_of_the_status_is_explained(serve):
+    auth = REPOSITORY / "tests" / "support" / "auth_child.py"
+    gateway = serve(f'''
+pool "a" {{ command = {{"baton-echo"}}  children = 1 }}
+pool "b" {{ command = {{"{sys.executable}", "{auth}"}}  children = 1  kind = "auth" }}
+route "/" {{ pool = "a"  auth = "b" }}
+''')
+    told = set(documents.inline_code(OPERATING))
+    assert keys_of(gateway.status()) <= told
+    names = (REPOSITORY / "src" / "supervise" / "child.c").read_text(encoding="utf-8")
+    states = set(re.findall(r'\[CHILD_[A-Z]+\] = "([a-z]+)"', names))
+    assert len(states) == 7 and states | {"suspect"} <= told
 
 
 def test_calls_of_libbaton_in_documents_exist():
