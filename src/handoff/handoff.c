@@ -128,6 +128,7 @@ static enum handoff_result judge(const struct msghdr *packet, size_t bytes, char
 				 struct handoff_message *message_r, const int *fd_r)
 {
 	struct handoff_message message = {.fault = NULL};
+	_Static_assert(HANDOFF_MAX_BYTES == 49152, "the sentence below says so");
 	const char *fault = (packet->msg_flags & MSG_TRUNC) != 0
 				    ? "a packet of more than 49152 bytes"
 				    : header_read(buf, bytes, &message);
