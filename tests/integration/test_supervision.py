@@ -68,7 +68,7 @@ def zombies(gateway):
 
 
 def test_killed_child_takes_its_own_connections_and_nobody_elses(serve):
-    gateway = serve(pool("baton-echo", children=3))
+    gateway = serve(pool("baton-echo", children=3, options='offer_timeout = "10s"'))
     owners = by_pid(gateway, connect(gateway, 9))
     assert len(owners) == 3
     for clients in owners.values():
@@ -261,8 +261,8 @@ def test_child_that_never_answers_is_aborted_though_it_serves(serve):
 def test_child_that_is_slow_but_answers_in_time_is_left_alone(serve):
     gateway = serve(pool(children=1, options='ping_interval = "50ms"  ping_timeout = "2s"'))
     client = connect(gateway, 1)[0]
-    for _ in range(3):
-        client.echo("block 1000")
+    for _ in range(4):
+        client.echo("block 600")
     client.echo("here I am")
     assert not gateway.events("child-stuck")
 
