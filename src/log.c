@@ -96,6 +96,15 @@ static ssize_t write_some(void)
 	return -1;
 }
 
+static uint64_t count_lines(void)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < self.length; i++) {
+		count += self.buffer[i] == '\n' ? 1 : 0;
+	}
+	return count;
+}
+
 static void tell_dropped(void)
 {
 	if (self.dropped != self.dropped_told && self.length < BUFFER_BYTES / 2) {
@@ -105,22 +114,25 @@ static void tell_dropped(void)
 	}
 }
 
+static void forget_written(size_t count)
+{
+	self.length -= count;
+	memmove(self.buffer, self.buffer + count, self.length);
+}
+
 void log_flush(void)
 {
 	int error = errno;
 	if (self.fd >= 0 && self.length > 0) {
 		ssize_t written = write_some();
 		if (written < 0 && errno != EAGAIN && errno != EINTR) {
-			written =
-				(ssize_t)self
-					.length; /* nobody will ever read it: a closed pipe, a full disk */
-			self.dropped++;
+			/* Nobody will ever read it: a closed pipe, a full disk. */
+			self.dropped += count_lines();
+			self.length = 0;
+		} else {
+			forget_written(written > 0 ? (size_t)written : 0);
+			tell_dropped();
 		}
-		if (written > 0) {
-			self.length -= (size_t)written;
-			memmove(self.buffer, self.buffer + written, self.length);
-		}
-		tell_dropped();
 	}
 	errno = error;
 }
