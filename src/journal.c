@@ -8,24 +8,42 @@
 #include "handoff/handoff.h"
 #include "log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { CLOSE_ABNORMAL = 1006 }; /* no Close frame came: it is the child's fate that is told */
 
-void journal_refuse(const struct record *record, enum refusal refusal, int status,
-		    const char *target, size_t target_len, const char *why)
+/* Adds " key=..." to a line. */
+static void add(char *line, size_t size, const char *key, struct slice value)
 {
-	char client[ADDRESS_TEXT_BYTES], text[LOG_TEXT_BYTES], words[LOG_TEXT_BYTES];
+	char text[LOG_TEXT_BYTES];
+	size_t len = strlen(line);
+	if (value.at != NULL) {
+		snprintf(line + len, size - len, " %s=%s", key,
+			 log_quote(text, value.at, value.len));
+	}
+}
+
+/* It may hold what lets its bearer in: that is no business of whoever reads logs. */
+static struct slice without_query(struct slice target)
+{
+	const char *query = target.at != NULL ? memchr(target.at, '?', target.len) : NULL;
+	return query != NULL ? (struct slice){target.at, (size_t)(query - target.at)} : target;
+}
+
+void journal_refuse(const struct config *config, const struct record *record,
+		    const struct journal_refusal *told)
+{
+	char client[ADDRESS_TEXT_BYTES], rest[4 * LOG_TEXT_BYTES] = "";
+	const bool has_route = record->route != LEDGER_NO_ROUTE;
 	address_write(&record->client, client);
-	/* A query may hold what lets its bearer in: it is no business of whoever reads logs. */
-	const char *query = target != NULL ? memchr(target, '?', target_len) : NULL;
-	target_len = query != NULL ? (size_t)(query - target) : target_len;
-	log_event(LOG_INFO, "refuse", "id=%llu client=%s status=%d reason=%s%s%s%s%s",
-		  (unsigned long long)record->id, client, status, refusal_name(refusal),
-		  target != NULL ? " target=" : "",
-		  target != NULL ? log_quote(text, target, target_len) : "",
-		  why != NULL ? " text=" : "",
-		  why != NULL ? log_quote(words, why, strlen(why)) : "");
+	add(rest, sizeof rest, "target", without_query(told->target));
+	add(rest, sizeof rest, "origin", told->origin);
+	add(rest, sizeof rest, "text", told->text);
+	log_event(LOG_INFO, "refuse", "id=%llu client=%s status=%d reason=%s%s%s%s",
+		  (unsigned long long)record->id, client, told->status, refusal_name(told->refusal),
+		  has_route ? " route=" : "", has_route ? config->routes[record->route].name : "",
+		  rest);
 }
 
 void journal_open(const struct config *config, const struct record *record, pid_t pid,

@@ -8,16 +8,23 @@
 
 #include "admit/refusal.h"
 #include "pool/ledger.h"
+#include "slice.h"
 
 #include <sys/types.h>
 
 struct config;
 struct handoff_closed;
 
-/* target: what the client asked for, or NULL when that is not known. Its query is not logged.
- * why: what an auth child said, or NULL. */
-void journal_refuse(const struct record *, enum refusal, int status, const char *target,
-		    size_t target_len, const char *why);
+/* Each of the last three may be unknown: at == NULL. */
+struct journal_refusal {
+	enum refusal refusal;
+	int status;
+	struct slice target; /* what the client asked for; its query is not logged */
+	struct slice origin; /* of a page that may not connect */
+	struct slice text;   /* what an auth child said */
+};
+
+void journal_refuse(const struct config *, const struct record *, const struct journal_refusal *);
 
 /* The socket is the child's from here on. */
 void journal_open(const struct config *, const struct record *, pid_t pid, uint64_t now_ms);

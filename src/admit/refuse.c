@@ -12,6 +12,7 @@
 #include "counters.h"
 #include "journal.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 /* A close with unread bytes would be a reset (RFC 9112, 9.6). */
@@ -39,12 +40,22 @@ void refuse_answer(struct conn *conn, const char *bytes, size_t len)
 	loop_timer_start(&self->linger_lane, &conn->timer, self->config->linger_timeout_ms);
 }
 
-static void note(struct conn *conn, enum refusal refusal, int status, const char *why)
+static void note(struct conn *conn, enum refusal refusal, int status, const char *text)
 {
+	struct journal_refusal told = {.refusal = refusal, .status = status};
 	const struct head *head = peek_head(conn);
-	struct slice target = head != NULL ? head->target : (struct slice){NULL, 0};
+	const struct request *request = peek_request(conn);
+	if (head != NULL) {
+		told.target = head->target;
+	}
+	if (refusal == REFUSAL_ORIGIN && request != NULL) {
+		told.origin = request->origin;
+	}
+	if (text != NULL) {
+		told.text = (struct slice){text, strlen(text)};
+	}
 	conn->conns->counters->refusals[refusal]++;
-	journal_refuse(conn->record, refusal, status, target.at, target.len, why);
+	journal_refuse(conn->conns->config, conn->record, &told);
 }
 
 /* By a Close frame where the route wants it and this is an upgrade, else by the status. */

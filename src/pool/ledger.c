@@ -58,6 +58,7 @@ struct record *ledger_open(struct ledger *ledger)
 	struct record *record = &ledger->records[slot];
 	*record = (struct record){
 		.id = ++ledger->serial << LEDGER_SLOT_BITS | slot,
+		.route = LEDGER_NO_ROUTE,
 		.seat = LEDGER_NO_SEAT,
 		.prev = LEDGER_NONE,
 		.next = LEDGER_NONE,

@@ -15,6 +15,7 @@
 enum {
 	LEDGER_NONE = UINT32_MAX,    /* no slot: the end of a list */
 	LEDGER_NO_SEAT = UINT16_MAX, /* nobody owns the socket yet */
+	LEDGER_NO_ROUTE = UINT16_MAX,
 	LEDGER_SLOT_BITS = 20,
 	LEDGER_MAX = 1 << LEDGER_SLOT_BITS, /* records a ledger can have */
 };
@@ -25,7 +26,8 @@ struct record {
 	uint64_t opened_ms; /* loop time of the accept */
 	struct address client;
 	uint16_t listener,
-		route;       /* indices into the configuration; route after the head is judged */
+		route;       /* indices into the configuration; LEDGER_NO_ROUTE before the head
+			      * is judged, and where there is none for it */
 	uint16_t pool, seat; /* who owns the socket; LEDGER_NO_SEAT before TAKEN */
 	uint8_t counted;     /* limits.c only: what the connection is counted for */
 	uint32_t prev, next; /* slots of the neighbours in the owner's list; next: free list */
@@ -37,7 +39,7 @@ struct ledger;
 struct ledger *ledger_create(size_t max);
 void ledger_destroy(struct ledger *); /* NULL is fine */
 
-/* A fresh record with a new id and nobody's seat, else zero; NULL when all are in use. */
+/* A fresh record with a new id, no route and nobody's seat, else zero; NULL when all are in use. */
 struct record *ledger_open(struct ledger *);
 
 /* The open record of this id, or NULL: never a record that has since been used again. */

@@ -162,6 +162,13 @@ def test_health_answers_get_and_head(echo):
     assert (answer.status, answer.body) == (200, b"")
 
 
+def test_foreign_origin_is_in_the_log(echo):
+    fields = GOOD + "Origin: https://evil.test\r\n"
+    client = raw.request(echo.address(), head(fields=fields)).client
+    refused = echo.wait_event("refuse", client=client)
+    assert (refused["origin"], refused["route"]) == ("https://evil.test", "/echo")
+
+
 def test_origin_that_names_the_host_is_welcome(echo):
     host = "example.test:8080"
     check_echo(echo.address(), host=host, fields=[f"Origin: http://{host}"])

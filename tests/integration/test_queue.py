@@ -32,6 +32,14 @@ def test_wait_for_a_place_ends_with_503_at_queue_timeout(full):
     assert gateway.wait_event("refuse", client=client.client)["reason"] == "queue-timeout"
 
 
+def test_refusals_of_all_who_waited_name_their_route(full):
+    gateway, _ = full('capacity = 2  queue = 3  queue_timeout = "300ms"')
+    waiting = [Client(gateway) for _ in range(3)]
+    assert answers(waiting) == [503] * 3
+    refused = gateway.wait_events("refuse", 3, reason="queue-timeout")
+    assert [event["route"] for event in refused] == ["/fault"] * 3
+
+
 def test_who_finds_the_queue_full_gets_503_at_once(full):
     gateway, _ = full(PATIENT)
     waiting = [Client(gateway) for _ in range(3)]

@@ -38,7 +38,8 @@ static void test_ledger_opens_a_blank_record(void **state)
 	record = ledger_open(*state);
 	assert_int_equal(record->opened_ms, 0);
 	assert_int_equal(record->client.port, 0);
-	assert_int_equal(record->pool + record->route + record->listener, 0);
+	assert_int_equal(record->pool + record->listener, 0);
+	assert_int_equal(record->route, LEDGER_NO_ROUTE);
 	assert_int_equal(record->seat, LEDGER_NO_SEAT);
 	assert_int_equal(sizeof *record, 56); /* for the life of each connection */
 }
