@@ -79,7 +79,9 @@ static const struct {
 			  "The path or query has a character that must be percent-encoded, a bad "
 			  "percent-encoding, a '#', a '.' or '..' segment, or a '//', a ';' or a "
 			  "needless '%' that could mean another path."},
-	[REFUSAL_METHOD] = {405, "method", "A WebSocket is opened with GET; use that method."},
+	[REFUSAL_METHOD] = {405, "method",
+			    "A WebSocket is opened with GET, and nothing here takes CONNECT or "
+			    "TRACE; use another method."},
 	[REFUSAL_NOT_UPGRADE] =
 		{426, "not-upgrade",
 		 "This address speaks WebSocket only; connect with a WebSocket "
