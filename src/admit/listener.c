@@ -150,12 +150,30 @@ static int start(struct listener *listener)
 	return loop_io_add(listener->loop, &listener->io, listener->fd, LOOP_READ, handle_accept);
 }
 
+static const char *hint_of(int error, bool is_unix)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return is_unix ? " hint=\"somebody listens there: is a gateway running already?\""
+			       : " hint=\"somebody listens there: ss -ltnp shows who\"";
+	case EACCES:
+		return is_unix ? "" : " hint=\"ports below 1024 are for root and CAP_NET_BIND_SERVICE\"";
+	case EEXIST:
+		return " hint=\"there is a file that is no socket\"";
+	case EADDRNOTAVAIL:
+		return " hint=\"no interface here has this address\"";
+	default:
+		return "";
+	}
+}
+
 static int open_one(struct listener *listener)
 {
 	loop_lane_init(&listener->lane, listener->loop, handle_pause_end);
 	if (bind_and_listen(listener) != 0) {
-		log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"",
-			  listener->config->name, strerror(errno));
+		log_event(LOG_ERROR, "listen-failed", "address=%s error=\"%s\"%s",
+			  listener->config->name, strerror(errno),
+			  hint_of(errno, unix_address(listener) != NULL));
 		fd_close(&listener->fd);
 		loop_lane_finish(&listener->lane);
 		return -1;

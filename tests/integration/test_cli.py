@@ -108,6 +108,7 @@ def test_address_in_use_exits_1_and_is_named(start, tmp_path):
     result = run_baton("serve", "-c", path)
     assert result.returncode == 1, result.stderr
     assert str(gateway.port) in result.stderr and "in use" in result.stderr
+    assert "ss -ltnp" in result.stderr
 
 
 def test_serve_child_needs_no_file():
