@@ -175,13 +175,18 @@ void child_condemn(struct child *child, const char *why)
 
 void child_become_ready(struct child *child, unsigned capacity)
 {
+	struct seat *seat = &child->receiver.seat;
+	if (config_of(child)->kind == CONFIG_KIND_AUTH && capacity > seat->max_offers) {
+		capacity = seat->max_offers; /* nobody is asked more at a time */
+	}
 	enter(child, CHILD_READY, config_of(child)->ping_interval_ms);
 	child->was_ready = true;
 	child->ready_ms = now_ms(child);
-	child->receiver.seat.capacity = capacity;
-	child->receiver.seat.state = SEAT_OPEN;
-	child->receiver.seat.is_coming = false;
-	child_log(child, LOG_INFO, "child-ready", NULL);
+	seat->capacity = capacity;
+	seat->state = SEAT_OPEN;
+	seat->is_coming = false;
+	child_log(child, LOG_INFO, "child-ready", "capacity=%u configured=%u", capacity,
+		  config_of(child)->capacity);
 	supervisor_child_changed(child->supervisor, child);
 	handover_serve(&child->receiver);
 }
@@ -275,13 +280,24 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 	schedule_restart(child);
 }
 
+/* What step it was, and of what: the command, but for the directory and the user. */
+static void tell_failure(const struct child *child, const struct spawn_event *event)
+{
+	const struct config_pool *config = config_of(child);
+	const bool is_directory = strcmp(event->stage, "chdir") == 0;
+	const bool is_identity = strncmp(event->stage, "set", 3) == 0 && event->error == EPERM;
+	child_log(child, LOG_ERROR, "child-start-failed", "%s=\"%s\" step=%s error=\"%s\"%s",
+		  is_directory ? "directory" : "command",
+		  is_directory ? config->directory : config->command[0], event->stage,
+		  strerror(event->error),
+		  is_identity ? " hint=\"user and group need a gateway that runs as root\"" : "");
+}
+
 void child_handle_spawn_event(struct child *child, const struct spawn_event *event)
 {
 	switch (event->type) {
 	case SPAWN_FAILED:
-		child_log(child, LOG_ERROR, "child-start-failed",
-			  "command=\"%s\" step=%s error=\"%s\"", config_of(child)->command[0],
-			  event->stage, strerror(event->error));
+		tell_failure(child, event);
 		break;
 	case SPAWN_EXITED:
 		handle_exit(child, event);

@@ -347,6 +347,7 @@ def test_client_that_leaves_while_it_is_asked_about_leaves_nothing(serve, leave)
     ask(gateway, "release&x")
     wait_connections(gateway, open=0, admitting=0, handed_over=2)  # its child finds it gone
     assert not gateway.events("refuse") and who(gateway)["allowed"] == 2
+    assert {child["capacity"] for child in children(gateway, "who")} == {64}
 
 
 def test_gateway_that_drains_refuses_who_is_asked_about(start):

@@ -247,6 +247,15 @@ def test_no_descriptor_may_fly_at_all_and_nothing_spins(request):
             client.close()
 
 
+@as_root
+def test_gateway_that_may_not_change_the_user_says_who_may():
+    need_programs_for_others()
+    config = pool("baton-echo", options='user = "daemon"')
+    with OfAStranger(config, prefix=AS_STRANGER, wait_ready=False) as gateway:
+        failed = gateway.wait_event("child-start-failed")
+        assert failed["step"] == "setgid" and "root" in failed["hint"]
+
+
 # -- readers that do not read ----------------------------------------------------------------
 
 

@@ -188,16 +188,22 @@ def test_pool_runs_as_its_user_and_group(serve):
 # -- children that do not start --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command, options, step, error", [
-    ("no-such-program", "", "exec", "No such file or directory"),
-    ("/etc/passwd", "", "exec", "Permission denied"),
-    ("baton-echo", 'directory = "/proc/no-such-directory"', "chdir", "No such file or directory"),
+@pytest.mark.parametrize("command, options, step, named, error", [
+    ("no-such-program", "", "exec", {"command": "no-such-program"}, "No such file or directory"),
+    ("/etc/passwd", "", "exec", {"command": "/etc/passwd"}, "Permission denied"),
+    ("baton-echo", 'directory = "/proc/no-such-directory"', "chdir",
+     {"directory": "/proc/no-such-directory"}, "No such file or directory"),
 ], ids=["missing", "no-program", "no-directory"])
-def test_unstartable_child_is_named_with_its_error(start, command, options, step, error):
+def test_unstartable_child_is_named_with_its_error(start, command, options, step, named, error):
     gateway = start(pool(command, options=options, children=1), wait_ready=False)
-    failed = gateway.wait_event("child-start-failed")
-    assert (failed["command"], failed["step"], failed["error"]) == (command, step, error)
+    gateway.wait_event("child-start-failed", step=step, error=error, **named)
     gateway.wait_event("child-exit")
+
+
+def test_capacity_that_a_child_lowers_is_in_the_log(start):
+    gateway = start(pool("baton-echo"), prefix=["prlimit", "--nofile=120:120"])
+    ready = gateway.wait_event("child-ready")
+    assert 1 <= int(ready["capacity"]) < 120 and ready["configured"] == "15000"
 
 
 def test_child_that_is_not_ready_in_time_is_killed_and_replaced(start):
