@@ -73,7 +73,8 @@ class Scene:
 @pytest.fixture(scope="module")
 def shared():
     """One gateway for all faults: what one of them leaves behind shows."""
-    config = pool("baton-fault") + pool(ROGUE, name="rogue")
+    patient = 'offer_timeout = "2s"'  # no stall of the machine moves a client to the other child
+    config = pool("baton-fault", options=patient) + pool(ROGUE, name="rogue", options=patient)
     with Gateway(config) as gateway:
         wait_ready(gateway, 2)
         wait_ready(gateway, 2, "rogue")
