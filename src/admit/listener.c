@@ -109,9 +109,13 @@ static void handle_pause_end(struct loop_timer *timer)
 
 static void pause_for(struct listener *listener, const char *why)
 {
-	log_event(LOG_WARN, "accept-paused", "address=%s reason=\"%s\" pause_ms=%d", listener->name,
-		  why, LISTENER_PAUSE_MS);
+	uint64_t now_ms = loop_now_ms(listener->loop);
 	pause_accepting(listener);
+	if (listener->told_ms == 0 || now_ms - listener->told_ms >= LISTENER_TELL_MS) {
+		listener->told_ms = now_ms;
+		log_event(LOG_WARN, "accept-paused", "address=%s reason=\"%s\" pauses=%llu",
+			  listener->name, why, (unsigned long long)listener->pauses);
+	}
 }
 
 /* False: look again at the next event. */

@@ -18,6 +18,7 @@ enum {
 	LISTENER_BACKLOG = 4096,
 	LISTENER_BURST = 4,      /* clients accepted an event; a child holds as many offers */
 	LISTENER_PAUSE_MS = 100, /* after EMFILE and its like */
+	LISTENER_TELL_MS = 1000, /* between two lines about that */
 	LISTENER_USER_TIMEOUT_MS = 60000, /* TCP_USER_TIMEOUT: unacknowledged data, dead peer */
 	LISTENER_DEFER_SECS = 1, /* TCP_DEFER_ACCEPT: silent clients stay with the kernel */
 };
@@ -43,6 +44,7 @@ struct listener {
 	unsigned index;
 	unsigned port; /* 0 for a Unix socket */
 	uint64_t pauses;
+	uint64_t told_ms; /* when the last of them was logged; 0: none was */
 	const struct listener_events *events;
 	void *data;
 	char name[LISTENER_NAME_BYTES]; /* "127.0.0.1:8080" with the real port, "unix:/path" */
