@@ -261,6 +261,7 @@ static void step_submit(struct input *input)
 	unsigned how = take(input);
 	if (client->record == NULL && ledger_count(rig.ledger) < RECORDS) {
 		client->record = ledger_open(rig.ledger);
+		client->record->route = 0; /* as whoever judged its head says */
 		limits_enter(&rig.limits, client->record);
 		client->ticket.fd = dup(STDERR_FILENO);
 		submit(client, rig.config->pool_count > 1 ? POOL_AUTH : POOL_SOCKETS, how);
