@@ -189,6 +189,13 @@ static bool check_origins(const struct check *target)
 {
 	struct config_route *route = target->record;
 	for (size_t i = 0; route->origins[i] != NULL; i++) {
+		/* The grammar of hosts has a '*', but no browser's Origin ever equals it. */
+		if (strchr(route->origins[i], '*') != NULL && strcmp(route->origins[i], "*") != 0) {
+			return check_fail(target, "origins",
+					  "origin \"%.80s\": there are no wildcards in origins; "
+					  "name each origin, or \"*\" alone for every page",
+					  route->origins[i]);
+		}
 		if (!origin_is_valid(slice_of(route->origins[i]))) {
 			return check_fail(
 				target, "origins",

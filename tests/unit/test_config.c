@@ -53,6 +53,9 @@
 #define NOT_A_PATH                                                                \
 	": the path holds what a request's path cannot (no query, no spaces, no " \
 	"'.' or '..' segment; other characters as %XX)"
+#define NO_WILDCARDS                                                             \
+	": there are no wildcards in origins; name each origin, or \"*\" alone " \
+	"for every page"
 #define NOT_A_PAIR                                                       \
 	" is neither KEY nor KEY=VALUE as in a URL (no '&', no '#', no " \
 	"spaces; others as %XX)"
@@ -425,6 +428,11 @@ static void test_config_refuses_bad_routes(void **state)
 		 "4: route \"/\": origin \"example.org\" is neither \"*\" nor "
 		 "scheme://host[:port], "
 		 "as in \"https://example.org\""},
+		{LISTEN POOL
+		 "route \"/\" { pool = \"chat\"\n origins = {\"https://*.example.org\"} }",
+		 "4: route \"/\": origin \"https://*.example.org\"" NO_WILDCARDS},
+		{LISTEN POOL "route \"/\" { pool = \"chat\"\n origins = {\"*\", \"*.a\"} }",
+		 "4: route \"/\": origin \"*.a\"" NO_WILDCARDS},
 		{LISTEN POOL "route \"/\" { pool = \"chat\"\n listen = {\"127.0.0.1:1\"} }",
 		 "4: route \"/\": listen = \"127.0.0.1:1\": there is no such listener "
 		 "(did you mean \"127.0.0.1:0\"?)"},
