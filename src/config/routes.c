@@ -30,6 +30,18 @@ static bool is_host(const char *host)
 	       grammar_split_host(slice_of(host), &name, &port) && port.at == NULL;
 }
 
+/* A literal '*' would let what is below pass by, and so past the route's auth. */
+static bool fail_wildcard(const struct check *target, const struct config_route *route)
+{
+	size_t len = strcspn(route->path, "*");
+	len -= len > 1 && route->path[len - 1] == '/';
+	return check_fail(target, NULL,
+			  "no path has wildcards: \"%.80s%.*s\" covers all that is below it, "
+			  "write it without '*'%s",
+			  route->host != NULL ? route->host : "", len > 80 ? 80 : (int)len,
+			  route->path, route->exact ? " and without exact" : "");
+}
+
 static bool check_path(const struct check *target, const struct config_route *route)
 {
 	const char *path = route->path;
@@ -99,7 +111,8 @@ static bool parse_title(const struct check *target)
 				  "scheme, no port); a path alone begins with '/'",
 				  route->host);
 	}
-	return check_path(target, route);
+	return strchr(route->path, '*') == NULL ? check_path(target, route)
+						: fail_wildcard(target, route);
 }
 
 /* The pool that the key names, of any kind. */

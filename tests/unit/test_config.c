@@ -53,6 +53,9 @@
 #define NOT_A_PATH                                                                \
 	": the path holds what a request's path cannot (no query, no spaces, no " \
 	"'.' or '..' segment; other characters as %XX)"
+#define NO_STAR(path)                                                         \
+	": no path has wildcards: \"" path "\" covers all that is below it, " \
+	"write it without '*'"
 #define NO_WILDCARDS                                                             \
 	": there are no wildcards in origins; name each origin, or \"*\" alone " \
 	"for every page"
@@ -391,6 +394,16 @@ static void test_config_refuses_bad_routes(void **state)
 		 "3: route \"/chat/\": leave out the '/' at the end; "
 		 "\"/chat\" covers itself and all that is below it"},
 		{LISTEN POOL "route \"/a?b\" { pool = \"chat\" }", "3: route \"/a?b\"" NOT_A_PATH},
+		{LISTEN POOL "route \"/a#b\" { pool = \"chat\" }", "3: route \"/a#b\"" NOT_A_PATH},
+		{LISTEN POOL "route \"/a/*\" { pool = \"chat\" }",
+		 "3: route \"/a/*\"" NO_STAR("/a")},
+		{LISTEN POOL "route \"/a*/b/*\" { pool = \"chat\" }",
+		 "3: route \"/a*/b/*\"" NO_STAR("/a")},
+		{LISTEN POOL "route \"/*\" { pool = \"chat\" }", "3: route \"/*\"" NO_STAR("/")},
+		{LISTEN POOL "route \"*.b/*\" { pool = \"chat\" }",
+		 "3: route \"*.b/*\"" NO_STAR("*.b/")},
+		{LISTEN POOL "route \"/a/*\" { pool = \"chat\" exact = true }",
+		 "3: route \"/a/*\"" NO_STAR("/a") " and without exact"},
 		{LISTEN POOL "route \"/a b\" { pool = \"chat\" }", "3: route \"/a b\"" NOT_A_PATH},
 		{LISTEN POOL "route \"/a%2\" { pool = \"chat\" }", "3: route \"/a%2\"" NOT_A_PATH},
 		{LISTEN POOL "route \"/\xc3\xa4\" { pool = \"chat\" }",
