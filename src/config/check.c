@@ -67,10 +67,12 @@ static bool check_unused(struct check *target, const struct config_listener *lis
 		return check_fail(target, NULL, "this is the path of the control socket");
 	}
 	for (const struct config_listener *other = config->listeners; other < listener; other++) {
-		if (endpoint_equals(&other->address, &listener->address)) {
+		if (endpoint_clashes(&other->address, &listener->address)) {
 			return check_fail(target, NULL,
-					  "listen \"%.80s\" has the same address already",
-					  other->name);
+					  "listen \"%.80s\" at line %u has that address too "
+					  "(\"*\" and \"0.0.0.0\" are every IPv4 address, \"[::]\" "
+					  "every IPv6 one)",
+					  other->name, other->written->line);
 		}
 	}
 	return true;
@@ -125,6 +127,7 @@ bool check_listener(struct check *target)
 	struct config_listener *listener = target->record;
 	const struct source_section *section = target->section;
 	const char *why = NULL;
+	listener->written = section;
 	listener->name = strdup(section->title);
 	if (listener->name == NULL) {
 		return problem_memory(target->problem);

@@ -51,6 +51,7 @@ struct config_listener {
 	char *health; /* path, or NULL */
 	bool proxy;   /* every connection begins with a PROXY header */
 	struct forwarded_rule forwarded;
+	const struct source_section *written; /* within the config's */
 };
 
 struct config_pool {

@@ -106,14 +106,28 @@ bool endpoint_parse(const char *text, struct sockaddr_storage *address_r, sockle
 	return parse_ipv4(host, (uint16_t)port, address_r, address_len_r);
 }
 
-bool endpoint_equals(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+/* a or b may be every address of the family; any is that one. */
+static bool overlap(const void *a, const void *b, const void *any, size_t len)
 {
-	bool any_port = false;
+	return memcmp(a, b, len) == 0 || memcmp(a, any, len) == 0 || memcmp(b, any, len) == 0;
+}
+
+bool endpoint_clashes(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	if (a->ss_family != b->ss_family) {
+		return false; /* IPv6 sockets are told to leave IPv4 alone */
+	}
 	if (a->ss_family == AF_INET) {
-		any_port = ((const struct sockaddr_in *)a)->sin_port == 0;
-	} else if (a->ss_family == AF_INET6) {
-		any_port = ((const struct sockaddr_in6 *)a)->sin6_port == 0;
+		const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+		const struct in_addr any = {.s_addr = htonl(INADDR_ANY)};
+		return a4->sin_port != 0 && a4->sin_port == b4->sin_port &&
+		       overlap(&a4->sin_addr, &b4->sin_addr, &any, sizeof(any));
+	}
+	if (a->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+		return a6->sin6_port != 0 && a6->sin6_port == b6->sin6_port &&
+		       overlap(&a6->sin6_addr, &b6->sin6_addr, &in6addr_any, sizeof(in6addr_any));
 	}
 	/* Both are zero where the address does not reach. */
-	return !any_port && memcmp(a, b, sizeof(*a)) == 0;
+	return memcmp(a, b, sizeof(*a)) == 0;
 }

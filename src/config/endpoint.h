@@ -17,7 +17,7 @@ bool endpoint_parse(const char *text, struct sockaddr_storage *address_r, sockle
 /* Can a Unix socket be made there: absolute, a file's name at the end, short enough? As above. */
 bool endpoint_is_path(const char *path, const char **why_r);
 
-/* Would binding both clash? Two times port 0 does not. */
-bool endpoint_equals(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+/* Would binding both clash? Every address of a family clashes with each of them; port 0 never. */
+bool endpoint_clashes(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
 #endif

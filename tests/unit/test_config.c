@@ -76,6 +76,9 @@
 #define NOT_A_RATE                                                    \
 	" is not a rate: 1 to 1000000 and the time, as in \"20/s\", " \
 	"\"30/m\" or \"100/h\""
+#define TAKEN(name, line)                                                         \
+	": listen \"" name "\" at line " line " has that address too (\"*\" and " \
+	"\"0.0.0.0\" are every IPv4 address, \"[::]\" every IPv6 one)"
 #define NEEDS_PORT  " needs a port from 0 to 65535 at the end (0: any free one)"
 #define NO_LISTENER "there is no listener; add one, as in: listen \"127.0.0.1:8080\" {}"
 
@@ -187,9 +190,9 @@ static void test_config_refuses_what_stands_twice(void **state)
 		{"listen \"127.0.0.1:80\" {}\nlisten '127.0.0.1:80' {}",
 		 "2: listen \"127.0.0.1:80\" stands here a second time (first at line 1)"},
 		{"listen \"*:80\" {}\nlisten \"0.0.0.0:80\" {}",
-		 "2: listen \"0.0.0.0:80\": listen \"*:80\" has the same address already"},
+		 "2: listen \"0.0.0.0:80\"" TAKEN("*:80", "1")},
 		{"listen \"[::1]:80\" {}\nlisten \"[0::1]:80\" {}",
-		 "2: listen \"[0::1]:80\": listen \"[::1]:80\" has the same address already"},
+		 "2: listen \"[0::1]:80\"" TAKEN("[::1]:80", "1")},
 		{"control = \"/s\"\nlisten \"unix:/s\" {}",
 		 "2: listen \"unix:/s\": this is the path of the control socket"},
 		{LISTEN POOL "route \"a.b/x\" { pool = chat }\nroute \"A.b/x\" { pool = chat }",
@@ -198,6 +201,39 @@ static void test_config_refuses_what_stands_twice(void **state)
 		 "2: pool \"a\": environment sets A twice"},
 	};
 	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_refuses_listeners_that_cannot_both_be_bound(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *first, *second;
+		bool clash;
+	} rows[] = {
+		{"127.0.0.1:80", "*:80", true},       {"*:80", "127.0.0.1:80", true},
+		{"0.0.0.0:80", "127.0.0.1:80", true}, {"127.0.0.1:80", "127.0.0.2:80", false},
+		{"*:80", "127.0.0.1:81", false},      {"*:0", "127.0.0.1:0", false},
+		{"[::]:80", "[::1]:80", true},        {"[::1]:80", "[0::0]:80", true},
+		{"[::1]:80", "[::2]:80", false},      {"[::]:0", "[::1]:0", false},
+		{"*:80", "[::]:80", false},           {"[::]:80", "127.0.0.1:80", false},
+		{"*:80", "unix:/run/x", false},       {"unix:/run/x", "unix:/run/y", false},
+	};
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char text[256], error[CONFIG_ERROR_BYTES], expected[CONFIG_ERROR_BYTES] = "";
+		snprintf(text, sizeof(text), "listen \"%s\" {}\n\nlisten \"%s\" {}\n" POOL ROUTE,
+			 rows[i].first, rows[i].second);
+		if (rows[i].clash) {
+			snprintf(expected, sizeof(expected), "f:3: listen \"%s\"" TAKEN("%s", "1"),
+				 rows[i].second, rows[i].first);
+		}
+		struct config *config = config_parse("f", text, error);
+		if (strcmp(error, expected) != 0) {
+			print_error("row %zu: %s\n", i, text);
+		}
+		assert_string_equal(error, expected);
+		assert_int_equal(config == NULL, rows[i].clash);
+		config_destroy(config);
+	}
 }
 
 static void test_config_refuses_bad_values_and_names_the_range(void **state)
@@ -978,6 +1014,7 @@ int main(void)
 		cmocka_unit_test(test_config_refuses_broken_grammar),
 		cmocka_unit_test(test_config_refuses_unknown_words),
 		cmocka_unit_test(test_config_refuses_what_stands_twice),
+		cmocka_unit_test(test_config_refuses_listeners_that_cannot_both_be_bound),
 		cmocka_unit_test(test_config_refuses_bad_values_and_names_the_range),
 		cmocka_unit_test(test_config_refuses_every_key_beyond_its_range),
 		cmocka_unit_test(test_config_says_what_is_missing),
