@@ -190,6 +190,21 @@ static bool build_section(struct config *config, const struct source_section *se
 	return false;
 }
 
+/* The hint names a pool that a route may have; an auth pool would be the next mistake. */
+static bool fail_routeless(const struct config *config, struct problem *problem)
+{
+	for (size_t i = 0; i < config->pool_count; i++) {
+		if (config->pools[i].kind == CONFIG_KIND_SOCKET) {
+			return problem_set(
+				problem, 0,
+				"there is no route; add one, as in: route \"/\" { pool = "
+				"\"%s\" }",
+				config->pools[i].name);
+		}
+	}
+	return problem_set(problem, 0, "there is no route");
+}
+
 static bool check_complete(const struct config *config, struct problem *problem)
 {
 	if (config->listener_count == 0) {
@@ -202,10 +217,7 @@ static bool check_complete(const struct config *config, struct problem *problem)
 				   "there is no pool; add one, as in: pool \"chat\" { command = "
 				   "{\"baton-chat\"} }");
 	}
-	return config->route_count > 0 ||
-	       problem_set(problem, 0,
-			   "there is no route; add one, as in: route \"/\" { pool = \"%s\" }",
-			   config->pools[0].name);
+	return config->route_count > 0 || fail_routeless(config, problem);
 }
 
 static struct config *create(const struct source *source)
