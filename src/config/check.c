@@ -21,6 +21,9 @@
 #include "config/endpoint.h"
 #include "config/problem.h"
 #include "config/values.h"
+#include "config/words.h"
+
+#define BLANKS " \t\n"
 
 enum { POOL_NAME_MAX = 64 };
 
@@ -202,6 +205,27 @@ static bool check_accounts(struct check *target, const struct config_pool *pool)
 	return check_account(target, "group", pool->group, has_group);
 }
 
+/* Is the first word a whole command line? A path is left alone: its names may have blanks. */
+static bool check_program(struct check *target, char *const *command)
+{
+	char list[256] = "\"program\", \"argument\"";
+	char first = command[0][strcspn(command[0], "/" BLANKS)];
+	if (first == '\0' || first == '/') {
+		return true;
+	}
+	char **words = words_split(command[0]); /* NULL where a quote is open */
+	size_t used = 0;
+	for (size_t i = 0; words != NULL && words[i] != NULL && used < sizeof(list); i++) {
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s\"%s\"",
+					 i > 0 ? ", " : "", words[i]);
+	}
+	words_free(words);
+	return check_fail(target, "command",
+			  "command: \"%.80s\" has blanks in the program's name; a list has one "
+			  "word each: {%s%s}",
+			  command[0], list, command[1] != NULL ? ", ..." : "");
+}
+
 bool check_pool(struct check *target)
 {
 	struct config_pool *pool = target->record;
@@ -217,10 +241,12 @@ bool check_pool(struct check *target)
 			"front",
 			POOL_NAME_MAX);
 	}
-	if (pool->command[0] == NULL || pool->command[0][0] == '\0') {
+	if (pool->command[0] == NULL ||
+	    pool->command[0][strspn(pool->command[0], BLANKS)] == '\0') {
 		return check_fail(target, "command",
 				  "command is missing: which program are its children? As in "
 				  "command = {\"program\", \"argument\"}");
 	}
-	return check_environment(target, pool->environment) && check_accounts(target, pool);
+	return check_program(target, pool->command) &&
+	       check_environment(target, pool->environment) && check_accounts(target, pool);
 }

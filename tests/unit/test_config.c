@@ -41,6 +41,7 @@
 #define NO_COMMAND                                                           \
 	"command is missing: which program are its children? As in command " \
 	"= {\"program\", \"argument\"}"
+#define BLANK_PROGRAM " has blanks in the program's name; a list has one word each: {"
 #define BAD_NAME                                                             \
 	" a name is 1 to 64 letters, digits, '_', '.', '-', without '-' in " \
 	"front"
@@ -398,6 +399,17 @@ static void test_config_refuses_bad_pools(void **state)
 		{"pool \"\" { command = {x} }", "1: pool \"\":" BAD_NAME},
 		{"pool \"a b\" { command = {x} }", "1: pool \"a b\":" BAD_NAME},
 		{"pool \"a\\nb\" { command = {x} }", "1: pool \"a?b\":" BAD_NAME},
+		{"pool \"a\" {\n command = \"echo --who\" }",
+		 "2: pool \"a\": command: \"echo --who\"" BLANK_PROGRAM "\"echo\", \"--who\"}"},
+		{"pool \"a\" { command = {\"echo\\t'a b'  c\", \"d\"} }",
+		 "1: pool \"a\": command: \"echo?'a b'  c\"" BLANK_PROGRAM
+		 "\"echo\", \"a b\", \"c\", ...}"},
+		{"pool \"a\" { command = {\"baton-static /srv\"} }",
+		 "1: pool \"a\": command: \"baton-static /srv\"" BLANK_PROGRAM
+		 "\"baton-static\", \"/srv\"}"},
+		{"pool \"a\" { command = \"echo 'a\" }",
+		 "1: pool \"a\": command: \"echo 'a\"" BLANK_PROGRAM "\"program\", \"argument\"}"},
+		{"pool \"a\" { command = {\" \", \"x\"} }", "1: pool \"a\": " NO_COMMAND},
 		{"pool \"a\" { command = {x} environment = {\"A\"} }",
 		 "1: pool \"a\": environment has \"A\": it must be NAME=VALUE"},
 		{"pool \"a\" { command = {x}\n user = \"no-such-user\" }",
@@ -406,6 +418,15 @@ static void test_config_refuses_bad_pools(void **state)
 		 "2: pool \"a\": there is no group \"no-such-group\""},
 	};
 	check_refused(rows, LENGTH(rows));
+}
+
+static void test_config_takes_blanks_in_paths_and_arguments(void **state)
+{
+	(void)state;
+	struct config *config = config_of(
+		LISTEN "pool \"chat\" { command = {\"/srv/my chat/run\", \"a b\"} }\n" ROUTE);
+	assert_string_equal(config->pools[0].command[0], "/srv/my chat/run");
+	config_destroy(config);
 }
 
 static void test_config_refuses_bad_routes(void **state)
@@ -1024,6 +1045,7 @@ int main(void)
 		cmocka_unit_test(test_config_refuses_bad_listeners),
 		cmocka_unit_test(test_config_refuses_bad_proxies),
 		cmocka_unit_test(test_config_refuses_bad_pools),
+		cmocka_unit_test(test_config_takes_blanks_in_paths_and_arguments),
 		cmocka_unit_test(test_config_refuses_bad_routes),
 		cmocka_unit_test(test_config_refuses_bad_conditions),
 		cmocka_unit_test(test_config_refuses_routes_that_fit_the_same_requests),
