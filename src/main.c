@@ -245,6 +245,11 @@ static char *control_path(const struct options *options)
 		return strdup(config_default_control());
 	}
 	struct config *config = load(options);
+	if (config == NULL) { /* who edits a file has not stopped its gateway by that */
+		fputs("baton: to reach a gateway that runs: --control PATH, or a signal (SIGTERM "
+		      "stops it)\n",
+		      stderr);
+	}
 	char *path = config != NULL ? strdup(config->control) : NULL;
 	config_destroy(config);
 	return path;

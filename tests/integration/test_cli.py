@@ -177,6 +177,29 @@ def test_command_without_a_gateway_exits_1_and_names_the_socket(tmp_path, comman
     assert "nobody.sock" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["status", "connections", "stop"])
+@pytest.mark.parametrize("fault", ["childrn = 2", 'directory = "${BATON_TEST_UNSET}"'])
+def test_command_with_a_broken_file_says_how_to_reach_the_gateway(tmp_path, command, fault):
+    path = tmp_path / "broken.conf"
+    path.write_text(GOOD.replace('{"baton-echo"}', '{"baton-echo"} ' + fault))
+    result = run_baton(command, "-c", path)
+    assert (result.returncode, result.stdout) == (2, "")
+    why, hint = result.stderr.splitlines()
+    assert why.startswith(f"baton: {path}:2: ")
+    assert hint.startswith("baton: ") and "--control PATH" in hint and "SIGTERM" in hint
+    for other in ("check", "serve"):
+        assert "SIGTERM" not in run_baton(other, "-c", path).stderr
+
+
+def test_broken_file_does_not_keep_control_from_the_gateway(start):
+    gateway = start()
+    gateway.directory.joinpath("baton.conf").write_text("childrn = 2\n")
+    result = run_baton("stop", "-c", gateway.directory / "baton.conf", "--control",
+                       gateway.control)
+    assert result.returncode == 0, result.stderr
+    assert gateway.process.wait(TIMEOUT_SECS) == 0
+
+
 def test_second_gateway_at_the_same_control_socket_is_told_what_to_do(start):
     gateway = start()
     result = run_baton("serve", "--child", "baton-echo", "--port", "0", "--control",
