@@ -56,13 +56,17 @@ static void fail_unknown(cfg_t *cfg, const char *word)
 	for (size_t i = 0; i < count; i++) {
 		problem_hint_try(&hint, entries[i].name);
 	}
+	hint.noun = "the section ";
 	for (unsigned i = KEYS_TOP + 1; kind == KEYS_TOP && i < KEYS_SECTIONS; i++) {
 		problem_hint_try(&hint, keys_section_name((enum keys_section)i));
 	}
 	hint_at_home(kind, &hint);
+	/* Within a section scan.c lets nothing through that may be one. */
+	bool is_key = kind != KEYS_TOP || scan_line_of(reading->scan, 0, word) != 0;
 	char label[SOURCE_LABEL_BYTES];
-	problem_set(reading->problem, line_of(cfg), "%sunknown key \"%.80s\"%s",
-		    source_write_label(kind, cfg_title(cfg), label), word, hint.text);
+	problem_set(reading->problem, line_of(cfg), "%sunknown %s \"%.80s\"%s",
+		    source_write_label(kind, cfg_title(cfg), label), is_key ? "key" : "section",
+		    word, hint.text);
 }
 
 /* libconfuse says so of a word only inside a list. */

@@ -61,7 +61,7 @@ static size_t slips_between(const char *a, const char *b)
 
 void problem_hint_init(struct problem_hint *hint, const char *word)
 {
-	*hint = (struct problem_hint){.word = word};
+	*hint = (struct problem_hint){.word = word, .noun = ""};
 	/* "ab" is within two slips of every two letters: short words get fewer. */
 	size_t most = smaller(HINT_SLIPS_MAX, strlen(word) / 2);
 	hint->best = strlen(word) <= HINT_WORD_MAX ? most + 1 : 0;
@@ -75,7 +75,8 @@ void problem_hint_try(struct problem_hint *hint, const char *name)
 	size_t slips = slips_between(hint->word, name);
 	if (slips < hint->best) {
 		hint->best = slips;
-		snprintf(hint->text, sizeof(hint->text), " (did you mean \"%s\"?)", name);
+		snprintf(hint->text, sizeof(hint->text), " (did you mean %s\"%s\"?)", hint->noun,
+			 name);
 	}
 }
 

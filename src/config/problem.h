@@ -30,6 +30,7 @@ bool problem_memory(struct problem *);
  */
 struct problem_hint {
 	const char *word; /* borrowed */
+	const char *noun; /* what stands before a name that is tried: "the section ", or "" */
 	size_t best;      /* slips; the next one must have fewer */
 	char text[96];
 };

@@ -142,7 +142,7 @@ static void test_config_refuses_broken_grammar(void **state)
 		{"pool \"p\" {\n command = {a b} }",
 		 "2: unexpected 'b': a ',' stands between the words of a list"},
 		{"include(\"f\")", "1: unexpected '('" NEEDS_QUOTES},
-		{"include \"f\"", "1: unknown key \"include\""},
+		{"include \"f\"", "1: unknown section \"include\""},
 	};
 	check_refused(rows, LENGTH(rows));
 }
@@ -152,7 +152,12 @@ static void test_config_refuses_unknown_words(void **state)
 	(void)state;
 	static const struct row rows[] = {
 		{"\n\ncontrl = \"/x\"", "3: unknown key \"contrl\" (did you mean \"control\"?)"},
-		{"/* one\n two */ pol \"a\" {}", "2: unknown key \"pol\" (did you mean \"pool\"?)"},
+		{"/* one\n two */ pol \"a\" {}",
+		 "2: unknown section \"pol\" (did you mean the section \"pool\"?)"},
+		{"limit = 5", "1: unknown key \"limit\" (did you mean the section \"limits\"?)"},
+		{"server \"a\" {}", "1: unknown section \"server\""},
+		{"limit { connections = 5 }",
+		 "1: unknown section \"limit\" (did you mean the section \"limits\"?)"},
 		{"pool \"a\" {\n\n childrn = 2 }",
 		 "3: pool \"a\": unknown key \"childrn\" (did you mean \"children\"?)"},
 		{"limits { # }\n rate = 5 }", "2: limits: unknown key \"rate\""},
