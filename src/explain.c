@@ -3,7 +3,8 @@
  * Answers for people who wonder which route a request takes: writes the head that a client would
  * send and asks the very functions that the gateway asks. Decides nothing itself, knows no running
  * gateway: room, limits and drain are not told. Prints keys as the file has them, by the table in
- * keys.c, so that new ones show up by themselves. Called by main.c.
+ * keys.c, so that new ones show up by themselves. Names the pools that no route leads to. Called
+ * by main.c.
  */
 #include "explain.h"
 
@@ -126,22 +127,15 @@ static void print_keys(const struct source_section *section, const char *const *
 	}
 }
 
-static void print_pool(const struct config *config, const char *file,
-		       const struct config_pool *pool)
+static void print_pool(const char *file, const struct config_pool *pool)
 {
 	static const char *const keys[] = {"command", "children", "capacity"};
 	size_t count = sizeof keys / sizeof keys[0];
 	if (pool->kind == CONFIG_KIND_AUTH) {
 		count--; /* without the last: its children hold no connections */
 	}
-	for (size_t i = 0; i < config->written->count; i++) {
-		const struct source_section *section = &config->written->sections[i];
-		if (section->kind != KEYS_POOL || strcmp(section->title, pool->name) != 0) {
-			continue;
-		}
-		printf("%-10s\"%s\" at %s:%u\n", "pool", pool->name, file, section->line);
-		print_keys(section, keys, count);
-	}
+	printf("%-10s\"%s\" at %s:%u\n", "pool", pool->name, file, pool->written->line);
+	print_keys(pool->written, keys, count);
 }
 
 static void print_route(const struct config *config, const char *file,
@@ -157,9 +151,9 @@ static void print_route(const struct config *config, const char *file,
 	for (size_t i = 0; i < count; i++) {
 		print_key(route->written, &entries[i]);
 	}
-	print_pool(config, file, &config->pools[route->pool]);
+	print_pool(file, &config->pools[route->pool]);
 	if (route->has_auth) {
-		print_pool(config, file, &config->pools[route->auth]);
+		print_pool(file, &config->pools[route->auth]);
 	}
 }
 
@@ -289,4 +283,17 @@ int explain_route(const struct config *config, const char *file,
 	int code = explain_head(config, file, listener, text, len);
 	free(text);
 	return code;
+}
+
+void explain_unused_pools(const struct config *config, const char *file)
+{
+	for (size_t i = 0; i < config->pool_count; i++) {
+		const struct config_pool *pool = &config->pools[i];
+		if (!pool->is_used) {
+			fprintf(stderr,
+				"baton: warning: %s:%u: pool \"%s\": no route uses it, and serve "
+				"starts its children all the same\n",
+				file, pool->written->line, pool->name);
+		}
+	}
 }

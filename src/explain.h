@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `baton check --route URL`: what would become of this request, and by which route?
+ * What `baton check` says of a file without mistakes: with --route URL what would become of this
+ * request, and by which route; else which pools nothing leads to.
  */
 #ifndef BATON_EXPLAIN_H
 #define BATON_EXPLAIN_H
@@ -22,5 +23,9 @@ struct explain_request {
  * (said why on stderr).
  */
 int explain_route(const struct config *, const char *file, const struct explain_request *);
+
+/* A warning on stderr for each pool that no route names. That is no mistake: somebody may be about
+ * to write the route. */
+void explain_unused_pools(const struct config *, const char *file);
 
 #endif

@@ -229,6 +229,7 @@ static int run_check(const struct options *options)
 		config_destroy(config);
 		return code;
 	}
+	explain_unused_pools(config, options->config);
 	printf("%s: fine: %zu listeners, %zu pools, %zu routes\n", options->config,
 	       config->listener_count, config->pool_count, config->route_count);
 	config_destroy(config);

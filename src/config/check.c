@@ -230,6 +230,7 @@ bool check_pool(struct check *target)
 {
 	struct config_pool *pool = target->record;
 	const struct source_section *section = target->section;
+	pool->written = section;
 	pool->name = strdup(section->title);
 	if (pool->name == NULL) {
 		return problem_memory(target->problem);

@@ -115,15 +115,16 @@ static bool parse_title(const struct check *target)
 						: fail_wildcard(target, route);
 }
 
-/* The pool that the key names, of any kind. */
+/* The pool that the key names, of any kind; it is used then. */
 static bool find_pool(const struct check *target, const char *key, unsigned *index_r)
 {
 	const char *name = source_get(target->section, key)->words[0];
-	const struct config *config = target->config;
+	struct config *config = target->config;
 	struct problem_hint hint;
 	problem_hint_init(&hint, name);
 	for (unsigned i = 0; i < config->pool_count; i++) {
 		if (strcmp(config->pools[i].name, name) == 0) {
+			config->pools[i].is_used = true;
 			*index_r = i;
 			return true;
 		}

@@ -81,6 +81,17 @@ def test_check_accepts_a_good_file(tmp_path):
     assert (result.returncode, result.stderr) == (0, ""), result
 
 
+def test_check_warns_of_a_pool_that_no_route_uses(tmp_path):
+    path = tmp_path / "idle.conf"
+    path.write_text(GOOD + 'pool "tokens" { kind = auth  command = {"x"} }\n'
+                    'pool "idle"\n{ command = {"x"} }\n'
+                    'route "/a" { pool = "echo"  auth = "tokens" }\n')
+    result = run_baton("check", "-c", path)
+    assert result.returncode == 0 and ": fine: " in result.stdout, result
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f'baton: warning: {path}:6: pool "idle": no route uses it')
+
+
 @pytest.mark.parametrize("what, text, line, word", BROKEN,
                          ids=[row[0].replace(" ", "-") for row in BROKEN])
 @pytest.mark.parametrize("command", ["check", "serve"])
