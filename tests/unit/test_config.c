@@ -1027,7 +1027,7 @@ static void test_config_documentation_examples_are_valid(void **state)
 		char *end = strstr(at, "\n```\n");
 		assert_non_null(end);
 		*end = '\0';
-		if (strncmp(at, "baton.conf:", 11) != 0 && *at != '$') { /* messages, a command */
+		if (strncmp(at, "baton: ", 7) != 0 && *at != '$') { /* messages, a command */
 			config_destroy(config_of(at));
 			examples++;
 		}
