@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The environment of a child. Only baton.c and settings.c ask, once each at the start; what the
+ * The environment of a child, and the one signal that may not end it. Only baton.c and settings.c ask, once each at the start; what the
  * gateway says later comes over the channel.
  */
 #include "libbaton/startup.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -30,6 +31,16 @@ static int parse_fd(const char *text)
 	return (int)fd;
 }
 
+/* What this process prints goes to the gateway: when that is gone, the next line would end it, and
+ * all its clients. */
+static void survive_broken_pipes(void)
+{
+	struct sigaction now;
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+		signal(SIGPIPE, SIG_IGN);
+	}
+}
+
 enum startup_result startup_find_channel(int *fd_r)
 {
 	const char *text = getenv("BATON_FD"), *protocol = getenv("BATON_PROTOCOL");
@@ -46,6 +57,7 @@ enum startup_result startup_find_channel(int *fd_r)
 	}
 	unsetenv("BATON_FD");
 	unsetenv("BATON_PROTOCOL");
+	survive_broken_pipes();
 	*fd_r = fd;
 	return STARTUP_OK;
 }

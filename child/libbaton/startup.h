@@ -14,7 +14,8 @@ enum startup_result {
 
 /*
  * Finds the channel, sets close-on-exec on it and takes it out of the environment: what this
- * process starts is no child of the gateway. Otherwise *fd_r is -1 and nothing has changed.
+ * process starts is no child of the gateway. Ignores SIGPIPE, if it has its default action.
+ * Otherwise *fd_r is -1 and nothing has changed.
  */
 enum startup_result startup_find_channel(int *fd_r);
 

@@ -69,6 +69,9 @@ struct baton_lws_app {
  * would choose. A protocol's name decides which of them a client's subprotocol gets; none means
  * the first. Callbacks should pass on to lws_callback_http_dummy() what they do not know.
  *
+ * SIGPIPE is ignored from then on, unless the program has an action of its own for it: stderr is a
+ * pipe to the gateway, and its clients shall outlive that.
+ *
  * 0, or -1: baton_lws_explain says why, and info is unchanged. In a process that the gateway did
  * not start this is how to find out, and the program can go on to listen by itself.
  */

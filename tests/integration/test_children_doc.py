@@ -168,6 +168,26 @@ def test_greet_knows_name_address_and_count_and_closes_with_its_own_code(greet):
     greet.wait_log("ann left after 3: 4000 three are enough")
 
 
+def test_greet_prints_to_nobody_when_the_gateway_is_gone_and_serves_on(author):
+    config = f"""
+pool "greet" {{ command = {{"{author.child("greet")}"}}  children = 1 }}
+route "/" {{ pool = "greet" }}
+"""
+    server = Gateway(config)
+    with wsclient.WebSocket(server.address(), "/?name=ann") as ann, \
+            wsclient.WebSocket(server.address(), "/?name=bob") as bob:
+        assert next_text(ann) == "hello ann from 127.0.0.1"
+        assert next_text(bob) == "hello bob from 127.0.0.1"
+        server.process.kill()
+        server.process.wait()
+        ann.close()
+        for count in (1, 2):
+            bob.send_text("x")
+            assert next_text(bob) == f"bob {count}: 1 bytes"
+        bob.close()
+    server.stop(signal.SIGKILL)
+
+
 @pytest.mark.parametrize("offered,chosen", [("greet.v1", "greet.v1"), ("x, greet.v1", "greet.v1"),
                                             ("x", None), (None, None)])
 def test_greet_chooses_its_subprotocol_when_it_is_offered(greet, offered, chosen):

@@ -2,13 +2,16 @@
 """How the gateway ends: drained, at once, or killed; and which signals do not end it."""
 
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 import raw
-from gateway import Gateway, process_info, wait_gone
+import tools
+from gateway import BIN_DIR, REPOSITORY, Gateway, process_info, wait_gone
 from probes import Client, answers, opened, pids, pool, wait_until
 
 
@@ -193,6 +196,20 @@ def test_open_websockets_outlive_a_killed_gateway(serve, command):
     assert second.close().code == 1000
     assert wait_gone(owners[1], born[owners[1]], time.monotonic() + 5)
     gateway.stop(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("command", [
+    ["baton-echo"], ["baton-chat"], ["baton-status", "@DIR@/control.sock"],
+    ["baton-static", str(REPOSITORY / "child" / "static" / "www")], ["baton-lws-echo"]],
+    ids=lambda command: command[0])
+def test_shipped_children_may_print_when_nobody_reads(serve, command):
+    if not (BIN_DIR / command[0]).is_file():
+        tools.missing(f"{command[0]}: a build with libwebsockets")
+    gateway = serve(pool(command))
+    for pid in pids(gateway):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        ignored = int(re.search(r"^SigIgn:\s+(\w+)$", status, re.MULTILINE)[1], 16)
+        assert ignored >> (signal.SIGPIPE - 1) & 1
 
 
 @pytest.mark.parametrize("lines", range(0, 12, 2))
