@@ -13,11 +13,11 @@
 #include "libbaton/host.h"
 #include "libbaton/settings.h"
 #include "libbaton/startup.h"
+#include "libbaton/termination.h"
 #include "libbaton/turn.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +173,9 @@ static bool is_over(const struct baton *baton)
 static void handle_turn_end(void *data)
 {
 	struct baton *baton = data;
+	if (termination_has_come(baton)) {
+		drain_begin(baton, SIGTERM_DRAIN_MS);
+	}
 	turn_finish(baton);
 	channel_flush(baton);
 	uint64_t begun_ms = loop_now_ms(baton->loop);
@@ -206,35 +209,10 @@ unsigned host_wait_ms(struct baton *baton, unsigned wait_ms)
 	return from_turn_ms < UINT_MAX ? (unsigned)from_turn_ms : UINT_MAX;
 }
 
-static void handle_signal(void *data, const struct signalfd_siginfo *info)
-{
-	(void)info;
-	drain_begin(data, SIGTERM_DRAIN_MS);
-}
-
-/* *before_r: the mask to go back to when nobody reads the signal any more. */
-static int take_signals(struct baton *baton, sigset_t *before_r)
-{
-	sigset_t signals;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &signals, before_r) != 0) {
-		return -1;
-	}
-	if (!baton->has_signals && loop_signals(baton->loop, &signals, handle_signal, baton) != 0) {
-		int error = errno;
-		sigprocmask(SIG_SETMASK, before_r, NULL);
-		errno = error;
-		return -1;
-	}
-	baton->has_signals = true;
-	return 0;
-}
-
 int baton_run(struct baton *baton)
 {
-	sigset_t before;
-	if (take_signals(baton, &before) != 0) {
+	struct termination termination;
+	if (termination_begin(&termination, baton) != 0) {
 		return -1;
 	}
 	int result = 0;
@@ -242,7 +220,9 @@ int baton_run(struct baton *baton)
 		result = turn(baton, -1);
 	}
 	int error = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	/* Who was told to end already, and now saves what it has, is not to die of being told
+	 * again. */
+	termination_end(&termination, baton->drain.is_running);
 	errno = error;
 	return result;
 }

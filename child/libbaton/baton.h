@@ -117,8 +117,14 @@ struct baton *baton_create(const struct baton_app *app, void *data);
 /* A sentence on why baton_create failed, for the author's stderr. Static. */
 const char *baton_explain(void);
 
-/* Serves until drained, stopped, or (gateway gone) the last connection has closed. 0, or -1 with
- * errno. */
+/*
+ * Serves until drained, stopped, or (gateway gone) the last connection has closed. 0, or -1 with
+ * errno. Not from a callback.
+ * SIGTERM, to whichever thread, drains within a second while it runs, unless the program has an
+ * action of its own for it. After a drain it stays ignored, so that there is time to save things:
+ * the gateway's SIGTERM comes drain_timeout after the drain began, SIGKILL stop_timeout later.
+ * After baton_stop or without a gateway it has its old action again.
+ */
 int baton_run(struct baton *);
 
 /* Ends baton_run soon, without closing handshakes; allowed in every callback. */

@@ -37,7 +37,6 @@ struct baton {
 	size_t send_limit;
 	bool is_in_turn; /* else a deadline or deferred work must wake the loop */
 	bool is_stopped;
-	bool has_signals;
 	bool skips_slow;  /* HELLO's SLOW_CLIENT: who is at send_limit misses what is published */
 	uint64_t skipped; /* published messages that clients missed so, since the start */
 	uint64_t lag_ms;  /* the longest turn since the last PONG */

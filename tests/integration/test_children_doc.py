@@ -2,6 +2,7 @@
 """docs/children.md is true: each of its programs is taken out, compiled as it says against the
 installed library, and does behind the real gateway what the text says."""
 
+import os
 import re
 import shlex
 import signal
@@ -290,6 +291,46 @@ def test_people_of_a_child_that_died_meet_again(author):
             ann.close()
             bob.close()
         assert server.wait_event("close", pid=pid)["by"] == "child-death"
+
+
+@pytest.fixture(scope="module", name="saving")
+def echo_that_has_a_thread_and_saves_at_the_end(author):
+    text = PROGRAMS["echo"].replace("int main(void)", """
+#include <pthread.h>
+#include <unistd.h>
+static void *wait_for_ever(void *data)
+{
+	pause();
+	return data;
+}
+int main(void)""").replace("int result = baton_run(baton);", """
+	pthread_t thread;
+	pthread_create(&thread, NULL, wait_for_ever, NULL);
+	int result = baton_run(baton);
+	sleep(1);
+	fprintf(stderr, "all is saved\\n");""")
+    words = author.installed.pkg_config("--cflags", "--libs", "libbaton")
+    return author.compile("saving", text,
+                          [*words, f"-Wl,-rpath,{author.installed.library.parent}"])
+
+
+def test_main_may_save_for_longer_than_the_drain_lasts(saving, serve):
+    server = serve(probes.pool(str(saving), children=1, drain="200ms", stop="1m"))
+    server.process.send_signal(signal.SIGTERM)
+    server.wait_log("all is saved")
+    assert server.wait_event("child-exit")["status"] == "0"
+    server.process.wait(TIMEOUT_SECS)
+
+
+def test_sigterm_to_a_child_with_threads_says_1001(saving, serve):
+    server = serve(probes.pool(str(saving), children=1))
+    with wsclient.WebSocket(server.address(), "/fault") as client:
+        client.echo("in")
+        os.kill(probes.pids(server)[0], signal.SIGTERM)
+        assert client.wait_close().code == 1001
+        client.send_close(1001)
+        client.connection.read_eof()
+    server.wait_log("all is saved")
 
 
 # -- an answer that takes time ---------------------------------------------------------------

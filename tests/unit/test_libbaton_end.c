@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How things end in a child: reports, drain, a lost gateway, signals, stop; and the rest of its
+ * How things end in a child: reports, drain, a lost gateway, stop; and the rest of its
  * life beside connections: timers, watches, posts, and what an idle connection costs.
  */
 #include <setjmp.h>
@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -162,25 +161,6 @@ static void test_run_returns_when_the_gateway_is_gone(void **state)
 	assert_int_equal(baton_run(fake_baton), 0);
 }
 
-static void test_run_drains_on_sigterm(void **state)
-{
-	(void)state;
-	int client = fake_connect(1, SOCK_STREAM);
-	fake_write(client, FAKE_FIN | 8, "\x03\xe8", 2);
-	sigset_t term, pending;
-	sigemptyset(&term);
-	sigaddset(&term, SIGTERM);
-	sigprocmask(SIG_BLOCK, &term, NULL);
-	raise(SIGTERM);
-	assert_int_equal(baton_run(fake_baton), 0);
-	sigpending(&pending);
-	assert_false(sigismember(&pending, SIGTERM));
-	sigprocmask(SIG_UNBLOCK, &term, NULL);
-	assert_int_equal(fake_app.drained, 1);
-	assert_int_equal(fake_app.closed, 1);
-	close(client);
-}
-
 static void stop_it(void *data)
 {
 	baton_stop(data);
@@ -309,7 +289,6 @@ int main(void)
 		TEST(test_drain_ends_silent_clients_at_the_deadline),
 		TEST(test_lost_gateway_leaves_connections_served),
 		TEST(test_run_returns_when_the_gateway_is_gone),
-		TEST(test_run_drains_on_sigterm),
 		TEST(test_post_from_a_thread_and_stop_end_run),
 		TEST(test_timer_repeats_until_cancelled),
 		TEST(test_watch_calls_and_can_be_cancelled_from_its_callback),
