@@ -51,10 +51,11 @@ enum { BATON_ACCEPT = 0, BATON_LATER = 1 };
 
 /* What baton_send returns. */
 enum {
-	BATON_SENT = 0,    /* with the kernel, or leaves with this turn's write */
-	BATON_QUEUED = 1,  /* taken; waits for the client to read. writable follows */
-	BATON_FULL = -1,   /* not taken: send_limit is reached. writable follows */
-	BATON_CLOSED = -2, /* not taken: the connection closes, or is not yet open */
+	BATON_SENT = 0,     /* with the kernel, or leaves with this turn's write */
+	BATON_QUEUED = 1,   /* taken; waits for the client to read. writable follows */
+	BATON_FULL = -1,    /* not taken: send_limit is reached. writable follows */
+	BATON_CLOSED = -2,  /* not taken: the connection closes, or is not yet open */
+	BATON_INVALID = -3, /* not taken: no such type, or a len beyond PTRDIFF_MAX. errno EINVAL */
 };
 
 /* Flags of struct baton_app. */
@@ -223,8 +224,8 @@ int baton_unsubscribe(struct baton_conn *, const char *topic);
  * Sends a whole message to all subscribers but except (NULL: to all). It is framed once and copied
  * once at most, however many wait for it. Nobody waits for a slow one: a subscriber whose queue
  * would exceed send_limit is closed (1008) or, with the pool's slow_client = "skip", misses the
- * message. Returns how many have taken it, or -1 with errno: EINVAL (type), ENOMEM (nobody has got
- * it).
+ * message. Returns how many have taken it, or -1 with errno: EINVAL (type, or a len beyond
+ * PTRDIFF_MAX), ENOMEM (nobody has got it).
  */
 int baton_publish(struct baton *, const char *topic, struct baton_conn *except, int type,
 		  const void *data, size_t len);

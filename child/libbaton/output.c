@@ -247,6 +247,11 @@ static int put_message(struct baton_conn *conn, int type, const void *data, size
 int baton_send(struct baton_conn *conn, int type, const void *data, size_t len)
 {
 	bool more = type & BATON_MORE;
+	unsigned kind = (unsigned)type & ~(unsigned)BATON_MORE; /* BATON_TEXT, BATON_BINARY */
+	if (kind - BATON_TEXT > BATON_BINARY - BATON_TEXT || len > PTRDIFF_MAX) {
+		errno = EINVAL;
+		return BATON_INVALID;
+	}
 	if (conn->state != CONN_OPEN) {
 		return BATON_CLOSED;
 	}

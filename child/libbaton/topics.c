@@ -299,7 +299,7 @@ int baton_unsubscribe(struct baton_conn *conn, const char *name)
 int baton_publish(struct baton *baton, const char *name, struct baton_conn *except, int type,
 		  const void *data, size_t len)
 {
-	if (type != BATON_TEXT && type != BATON_BINARY) {
+	if ((type != BATON_TEXT && type != BATON_BINARY) || len > PTRDIFF_MAX) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What an author says wrongly: calls of baton.h that are refused, and do no harm. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake_gateway.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const size_t bad_lens[] = {SIZE_MAX, SIZE_MAX - 10, (size_t)PTRDIFF_MAX + 1};
+
+enum { BAD_LENS = sizeof bad_lens / sizeof bad_lens[0] };
+
+/* ---- sending ---- */
+
+static void test_send_refuses_what_is_no_type(void **state)
+{
+	(void)state;
+	static const int types[] = {-1, 0, 3,         BATON_MORE, BATON_MORE | 3,
+				    8,  9, INT32_MAX, INT32_MIN};
+	size_t len;
+	int client = fake_connect(1, SOCK_STREAM);
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		errno = 0;
+		assert_int_equal(baton_send(fake_app.conn, types[i], "x", 1), BATON_INVALID);
+		assert_int_equal(errno, EINVAL);
+	}
+	assert_int_equal(baton_send(fake_app.conn, BATON_TEXT | BATON_MORE, "a", 1), BATON_SENT);
+	assert_int_equal(baton_send(fake_app.conn, BATON_MORE, "x", 1), BATON_INVALID);
+	assert_int_equal(baton_send(fake_app.conn, BATON_BINARY, "b", 1), BATON_SENT);
+	fake_turns();
+	assert_memory_equal(fake_read(client, &len),
+			    "\x01\x01"
+			    "a"
+			    "\x80\x01"
+			    "b",
+			    6);
+	close(client);
+}
+
+static void test_no_length_overflows(void **state)
+{
+	(void)state;
+	size_t len;
+	int client = fake_connect(1, SOCK_STREAM);
+	assert_int_equal(baton_subscribe(fake_app.conn, "t"), 0);
+	for (size_t i = 0; i < BAD_LENS; i++) {
+		errno = 0;
+		assert_int_equal(baton_send(fake_app.conn, BATON_TEXT, "x", bad_lens[i]),
+				 BATON_INVALID);
+		assert_int_equal(errno, EINVAL);
+		errno = 0;
+		assert_int_equal(baton_publish(fake_baton, "t", NULL, BATON_TEXT, "x", bad_lens[i]),
+				 -1);
+		assert_int_equal(errno, EINVAL);
+	}
+	fake_turns();
+	fake_read(client, &len);
+	assert_int_equal(len, 0);
+	assert_int_equal(fake_app.closed, 0);
+	close(client);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_send_refuses_what_is_no_type),
+		TEST(test_no_length_overflows),
+	};
+#undef TEST
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
