@@ -149,8 +149,9 @@ int baton_dispatch(struct baton *);
 int baton_accept(struct baton_conn *, const char *subprotocol);
 
 /* Refuses after BATON_LATER (or inside open, which then returns BATON_LATER): status 400..599,
- * headers "Name: value\r\n..." or NULL, body or NULL. Copies all. 0, or -1 with errno: EINVAL,
- * EALREADY, ENOMEM. */
+ * headers "Name: value\r\n..." or NULL, body or NULL. Copies all. 0, or -1 with errno: EINVAL
+ * (status; a len beyond PTRDIFF_MAX; headers: a line without a name or its \r\n, control bytes,
+ * Connection, Content-Length, Transfer-Encoding, Upgrade, Sec-WebSocket-...), EALREADY, ENOMEM. */
 int baton_answer(struct baton_conn *, int status, const char *headers, const void *body,
 		 size_t len);
 

@@ -28,13 +28,18 @@ enum {
 	FIXED_BYTES = sizeof status_lines - 1 + HANDSHAKE_ACCEPT_BYTES + sizeof head_end - 1,
 };
 
-/* RFC 9110, 5.6.2. Also what keeps a subprotocol from smuggling a header line into the answer. */
-static bool is_token(const char *text)
+size_t handshake_token(const char *text)
 {
 	static const char token_bytes[] = "!#$%&'*+-.^_`|~0123456789"
 					  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 					  "abcdefghijklmnopqrstuvwxyz";
-	size_t len = strspn(text, token_bytes);
+	return strspn(text, token_bytes);
+}
+
+/* Also what keeps a subprotocol from smuggling a header line into the answer. */
+static bool is_token(const char *text)
+{
+	size_t len = handshake_token(text);
 	return len > 0 && text[len] == '\0';
 }
 

@@ -22,4 +22,7 @@ void handshake_prepare(void);
 /* Is name, compared exactly, one of the tokens of the client's Sec-WebSocket-Protocol value? */
 int handshake_offers(const char *offered, const char *name);
 
+/* How many bytes of a token text begins with (RFC 9110, 5.6.2). */
+size_t handshake_token(const char *text);
+
 #endif

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct payload {
 	const char *at;
@@ -163,13 +164,40 @@ int baton_accept(struct baton_conn *conn, const char *subprotocol)
 	return 0;
 }
 
-/* Whole lines, and no empty one: that would end the head. */
-static bool are_headers(const char *headers)
+/* Those that frame the answer: a second opinion would let a proxy see two answers in one. */
+static bool is_ours(const char *name, size_t len)
 {
-	size_t len = headers != NULL ? strlen(headers) : 0;
-	return len == 0 ||
-	       (len > 2 && strcmp(headers + len - 2, "\r\n") == 0 &&
-		strncmp(headers, "\r\n", 2) != 0 && strstr(headers, "\r\n\r\n") == NULL);
+	static const char *const names[] = {"Connection", "Content-Length", "Transfer-Encoding",
+					    "Upgrade"};
+	static const char prefix[] = "Sec-WebSocket-";
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (len == strlen(names[i]) && strncasecmp(name, names[i], len) == 0) {
+			return true;
+		}
+	}
+	return strncasecmp(name, prefix, sizeof prefix - 1) == 0;
+}
+
+/* What follows on one field line, or NULL when it is none that the author may write. */
+static const char *skip_field(const char *at)
+{
+	size_t name_len = handshake_token(at);
+	if (name_len == 0 || at[name_len] != ':' || is_ours(at, name_len)) {
+		return NULL;
+	}
+	at += name_len + 1;
+	while ((unsigned char)*at >= ' ' ? *at != 0x7f : *at == '\t') {
+		at++;
+	}
+	return at[0] == '\r' && at[1] == '\n' ? at + 2 : NULL;
+}
+
+static bool are_headers(const char *at)
+{
+	while (at != NULL && *at != '\0') {
+		at = skip_field(at);
+	}
+	return at != NULL;
 }
 
 int baton_answer(struct baton_conn *conn, int status, const char *headers, const void *body,
@@ -179,11 +207,13 @@ int baton_answer(struct baton_conn *conn, int status, const char *headers, const
 		errno = EALREADY;
 		return -1;
 	}
-	if (status < 400 || status > 599 || !are_headers(headers)) {
+	len = body != NULL ? len : 0;
+	if (status < 400 || status > 599 || len > PTRDIFF_MAX ||
+	    (headers != NULL && !are_headers(headers))) {
 		errno = EINVAL;
 		return -1;
 	}
-	return answer(conn, status, headers, body, body != NULL ? len : 0);
+	return answer(conn, status, headers, body, len);
 }
 
 /* ---- open ---- */

@@ -68,12 +68,76 @@ static void test_no_length_overflows(void **state)
 	close(client);
 }
 
+/* ---- answers ---- */
+
+static const char *const bad_headers[] = {
+	"Content-Length: 5\r\n",
+	"X: 1\r\ncontent-length: 5\r\n",
+	"Transfer-Encoding: chunked\r\n",
+	"Connection: keep-alive\r\n",
+	"UPGRADE: websocket\r\n",
+	"Sec-WebSocket-Accept: x\r\n",
+	"sec-websocket-protocol: x\r\n",
+	"X\x01: 1\r\n",
+	"X\x7f: 1\r\n",
+	"X: a\x01!\r\n",
+	"X: a\x7f\r\n",
+	"X : 1\r\n",
+	"X Y: 1\r\n",
+	": 1\r\n",
+	"X\r\n",
+	"X: 1",
+	"X: 1\n",
+	"X: 1\r",
+	"X: 1\rY: 2\r\n",
+	"X: 1\nY: 2\r\n",
+	"X: 1\r\n folded\r\n",
+	"X: 1\r\n\r\n",
+	"\r\n",
+};
+
+static void answer_badly(struct baton_conn *conn)
+{
+	for (size_t i = 0; i < sizeof bad_headers / sizeof bad_headers[0]; i++) {
+		errno = 0;
+		if (baton_answer(conn, 404, bad_headers[i], NULL, 0) != -1 || errno != EINVAL) {
+			fail_msg("row %zu is taken: %s", i, bad_headers[i]);
+		}
+	}
+	for (size_t i = 0; i < BAD_LENS; i++) {
+		errno = 0;
+		assert_int_equal(baton_answer(conn, 404, NULL, "x", bad_lens[i]), -1);
+		assert_int_equal(errno, EINVAL);
+	}
+	assert_int_equal(baton_answer(conn, 404,
+				      "Connections: 1\r\nContent-Type: text/plain;\tq=\xc3\xa4\r\n"
+				      "Empty:\r\n",
+				      NULL, 5),
+			 0);
+}
+
+static void test_answer_keeps_its_framing(void **state)
+{
+	(void)state;
+	size_t len;
+	fake_app.open_result = BATON_LATER;
+	fake_app.on_open = answer_badly;
+	int client = fake_offer(1, SOCK_STREAM, "");
+	fake_turns();
+	assert_string_equal(fake_read(client, &len),
+			    "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n"
+			    "Connections: 1\r\nContent-Type: text/plain;\tq=\xc3\xa4\r\n"
+			    "Empty:\r\n\r\n");
+	close(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_send_refuses_what_is_no_type),
 		TEST(test_no_length_overflows),
+		TEST(test_answer_keeps_its_framing),
 	};
 #undef TEST
 	return cmocka_run_group_tests(tests, NULL, NULL);
