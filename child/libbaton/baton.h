@@ -167,7 +167,7 @@ int baton_send(struct baton_conn *, int type, const void *data, size_t len);
 
 /* Starts the closing handshake; close follows when the client has answered, or after 5 s. code:
  * one that may be sent (1000, 1001, 3000-4999, ...), why: at most 123 bytes of UTF-8, or NULL.
- * An invalid code becomes 1011. A second call does nothing. */
+ * An invalid code becomes 1011, a why that is not UTF-8 is left out. A second call does nothing. */
 void baton_close(struct baton_conn *, int code, const char *why);
 
 /* No message callbacks until it is called with false; the kernel slows the client down. */
@@ -232,18 +232,20 @@ int baton_publish(struct baton *, const char *topic, struct baton_conn *except, 
 		  const void *data, size_t len);
 
 /* Calls fn after first_ms, then every every_ms (0: once, and the watch is gone after the call).
- * NULL with errno (ENOMEM). */
+ * NULL with errno: EINVAL (no fn), ENOMEM. */
 struct baton_watch *baton_timer(struct baton *, unsigned first_ms, unsigned every_ms, baton_fn *,
 				void *data);
 
 /* Calls fn whenever fd is ready for events. fd stays the author's: cancel, then close it. NULL with
- * errno. */
+ * errno: EINVAL (no fn), EEXIST (fd has a watch: one is for both events), EPERM (a file: it is never
+ * to be waited for), EBADF, ENOMEM. */
 struct baton_watch *baton_watch(struct baton *, int fd, int events, baton_fd_fn *, void *data);
 
 /* Ends a timer or a watch, also from its own callback. NULL is fine. */
 void baton_cancel(struct baton_watch *);
 
-/* From any thread: calls fn(data) in the loop's thread, in order. 0, or -1 with errno (ENOMEM). */
+/* From any thread: calls fn(data) in the loop's thread, in order; what has not run when baton_run
+ * ends never runs. 0, or -1 with errno: EINVAL (no fn), ENOMEM. */
 int baton_post(struct baton *, baton_fn *, void *data);
 
 #pragma GCC visibility pop

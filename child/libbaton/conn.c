@@ -251,6 +251,15 @@ void conn_handle_later(struct loop_timer *timer)
 
 /* ---- closing ---- */
 
+/* What of a reason fits into a Close frame; nothing of one that a client would have to fail for. */
+static size_t reason_length(const char *why)
+{
+	uint32_t utf8 = UTF8_BETWEEN;
+	size_t len = why != NULL ? utf8_fit(why, MAX_REASON) : 0;
+	bool is_valid = utf8_feed(&utf8, (const uint8_t *)why, len) && utf8 == UTF8_BETWEEN;
+	return is_valid ? len : 0;
+}
+
 void conn_close(struct baton_conn *conn, unsigned code, const char *why)
 {
 	if (conn->state == CONN_OPENING) {
@@ -260,7 +269,7 @@ void conn_close(struct baton_conn *conn, unsigned code, const char *why)
 	if (conn->state != CONN_OPEN) {
 		return;
 	}
-	size_t len = why != NULL ? utf8_fit(why, MAX_REASON) : 0;
+	size_t len = reason_length(why);
 	if (!session_code_is_valid(code)) {
 		code = 1011;
 	}

@@ -47,8 +47,12 @@ static void destroy(struct baton_watch *watch)
 	free(watch);
 }
 
-static struct baton_watch *create(struct baton *baton, void *data)
+static struct baton_watch *create(struct baton *baton, bool has_fn, void *data)
 {
+	if (!has_fn) {
+		errno = EINVAL;
+		return NULL;
+	}
 	struct baton_watch *watch = calloc(1, sizeof *watch);
 	if (watch == NULL) {
 		return NULL;
@@ -94,7 +98,7 @@ static void handle_fd(struct loop_io *io, unsigned events)
 struct baton_watch *baton_timer(struct baton *baton, unsigned first_ms, unsigned every_ms,
 				baton_fn *fn, void *data)
 {
-	struct baton_watch *watch = create(baton, data);
+	struct baton_watch *watch = create(baton, fn != NULL, data);
 	if (watch != NULL) {
 		watch->fn = fn;
 		watch->every_ms = every_ms;
@@ -107,7 +111,7 @@ struct baton_watch *baton_timer(struct baton *baton, unsigned first_ms, unsigned
 struct baton_watch *baton_watch(struct baton *baton, int fd, int events, baton_fd_fn *fn,
 				void *data)
 {
-	struct baton_watch *watch = create(baton, data);
+	struct baton_watch *watch = create(baton, fn != NULL, data);
 	if (watch == NULL) {
 		return NULL;
 	}
@@ -143,6 +147,10 @@ void baton_cancel(struct baton_watch *watch)
 
 int baton_post(struct baton *baton, baton_fn *fn, void *data)
 {
+	if (fn == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
 	struct watch_post *post = malloc(sizeof *post);
 	if (post == NULL) {
 		return -1;

@@ -10,6 +10,7 @@
 #include "fake_gateway.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -131,6 +132,61 @@ static void test_answer_keeps_its_framing(void **state)
 	close(client);
 }
 
+/* ---- the rest ---- */
+
+static void test_close_leaves_out_a_reason_that_is_not_utf8(void **state)
+{
+	(void)state;
+	static const char *const reasons[] = {"\xff", "caf\xe9", "\xc3", "\xed\xa0\x80"};
+	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+		size_t len;
+		int client = fake_connect(i + 1, SOCK_STREAM);
+		baton_close(fake_app.conn, 4000, reasons[i]);
+		assert_memory_equal(fake_read(client, &len), "\x88\x02\x0f\xa0", 4);
+		assert_int_equal(len, 4);
+		fake_write(client, FAKE_FIN | 8, "\x0f\xa0", 2);
+		fake_turns();
+		assert_string_equal(fake_app.why, "");
+		close(client);
+	}
+}
+
+static void test_nothing_is_to_be_called(void **state)
+{
+	(void)state;
+	errno = 0;
+	assert_null(baton_timer(fake_baton, 0, 0, NULL, NULL));
+	assert_int_equal(errno, EINVAL);
+	errno = 0;
+	assert_null(baton_watch(fake_baton, fake_channel, BATON_READ, NULL, NULL));
+	assert_int_equal(errno, EINVAL);
+	errno = 0;
+	assert_int_equal(baton_post(fake_baton, NULL, NULL), -1);
+	assert_int_equal(errno, EINVAL);
+	fake_turns();
+}
+
+static void ignore_event(int fd, int events, void *data)
+{
+	(void)fd, (void)events, (void)data;
+}
+
+static void test_watch_takes_a_descriptor_once_and_no_file(void **state)
+{
+	(void)state;
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	assert_null(baton_watch(fake_baton, file, BATON_READ, ignore_event, NULL));
+	assert_int_equal(errno, EPERM);
+	close(file);
+	int fd = dup(fake_child_end);
+	assert_non_null(baton_watch(fake_baton, fd, BATON_READ, ignore_event, NULL));
+	assert_null(baton_watch(fake_baton, fd, BATON_WRITE, ignore_event, NULL));
+	assert_int_equal(errno, EEXIST);
+	baton_destroy(fake_baton);
+	fake_baton = NULL;
+	close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
@@ -138,6 +194,9 @@ int main(void)
 		TEST(test_send_refuses_what_is_no_type),
 		TEST(test_no_length_overflows),
 		TEST(test_answer_keeps_its_framing),
+		TEST(test_close_leaves_out_a_reason_that_is_not_utf8),
+		TEST(test_nothing_is_to_be_called),
+		TEST(test_watch_takes_a_descriptor_once_and_no_file),
 	};
 #undef TEST
 	return cmocka_run_group_tests(tests, NULL, NULL);
