@@ -46,7 +46,8 @@ struct baton_watch;
 /* The type of a message; BATON_MORE is added to it for every piece of a message but the last. */
 enum { BATON_TEXT = 1, BATON_BINARY = 2, BATON_MORE = 4 };
 
-/* What open returns; any other value from 400 to 599 refuses with that HTTP status. */
+/* What open returns; a value from 400 to 599 refuses with that HTTP status, any other with 500.
+ * After baton_accept or baton_answer it does not matter. */
 enum { BATON_ACCEPT = 0, BATON_LATER = 1 };
 
 /* What baton_send returns. */
@@ -89,13 +90,17 @@ struct baton_app {
 
 	/* The end, exactly once. code: RFC 6455, 7.4; 1006: no Close frame came (why "no pong": nor
 	 * anything else, for the pool's keepalive); an HTTP status where the connection was
-	 * refused. why: the peer's or our reason, UTF-8, never NULL. */
+	 * refused. why: the peer's or our reason, UTF-8, never NULL. baton_find still gives the
+	 * connection, baton_count counts it, and it has no topics any more. */
 	void (*close)(struct baton_conn *, int code, const char *why, void *app);
 
 	/* What was queued has left; baton_queued is 0. */
 	void (*writable)(struct baton_conn *, void *app);
 
-	/* The gateway wants this process to end: connections get 1001, spread over ms. */
+	/* The gateway wants this process to end, within ms. When this has returned connections get
+	 * 1001 as by baton_close, and those that BATON_LATER left without an answer 503: ten at
+	 * once, the others evenly over four fifths of ms, but never slower than 100 a second. The
+	 * rest of ms is for the clients' answers; then 1006. */
 	void (*drain)(struct baton *, unsigned ms, void *app);
 
 	uint64_t flags; /* BATON_PIECES, or 0 */
@@ -128,7 +133,8 @@ const char *baton_explain(void);
  */
 int baton_run(struct baton *);
 
-/* Ends baton_run soon, without closing handshakes; allowed in every callback. */
+/* Ends baton_run soon, without closing handshakes; allowed in every callback. baton_destroy then
+ * says 1001, or 503 to those that BATON_LATER left without an answer. */
 void baton_stop(struct baton *);
 
 /* Closes everything (close callbacks run with 1001) and frees. NULL is fine. Not from a
@@ -137,9 +143,9 @@ void baton_destroy(struct baton *);
 
 /*
  * Inside another loop: poll baton_fd for reading; when it is readable, or the milliseconds that
- * the last baton_dispatch gave have passed, call baton_dispatch. It gives the milliseconds to the
- * next call (-1: only when readable), or -2 when there is nothing left to serve: destroy then.
- * SIGTERM is the author's there; baton_run drains on it. child/examples has libev and libuv.
+ * the last baton_dispatch gave have passed, call baton_dispatch (not from a callback). It gives the
+ * milliseconds to the next call (-1: only when readable), or -2 when there is nothing left to
+ * serve: destroy then. SIGTERM is the author's there. child/examples has libev and libuv.
  */
 int baton_fd(const struct baton *);
 int baton_dispatch(struct baton *);
@@ -162,10 +168,14 @@ int baton_answer(struct baton_conn *, int status, const char *headers, const voi
  * the first without BATON_MORE are one message, of the first one's type. A piece that was not taken
  * (BATON_FULL) is to be sent again before the next. What is published meanwhile follows behind the
  * last piece.
+ * When nothing waits a message is taken even if it is larger than send_limit. Text is not checked:
+ * a client fails with 1007 for what is not UTF-8. (A piece of text may end inside of a character:
+ * do not publish it as a message.)
  */
 int baton_send(struct baton_conn *, int type, const void *data, size_t len);
 
-/* Starts the closing handshake; close follows when the client has answered, or after 5 s. code:
+/* Starts the closing handshake; close follows when the client has answered, or after 5 s. Nothing
+ * that the client still says reaches message. Before the answer: refuses with 503. code:
  * one that may be sent (1000, 1001, 3000-4999, ...), why: at most 123 bytes of UTF-8, or NULL.
  * An invalid code becomes 1011, a why that is not UTF-8 is left out. A second call does nothing. */
 void baton_close(struct baton_conn *, int code, const char *why);
@@ -173,7 +183,8 @@ void baton_close(struct baton_conn *, int code, const char *why);
 /* No message callbacks until it is called with false; the kernel slows the client down. */
 void baton_pause(struct baton_conn *, bool);
 
-/* Bytes that wait for the client to read. */
+/* Bytes that wait for the client to read; without what was published behind an unfinished message
+ * (BATON_MORE), which waits elsewhere, within a send_limit of its own. */
 size_t baton_queued(const struct baton_conn *);
 
 /* What is known of the request: REMOTE_ADDR, REQUEST_URI, QUERY_STRING, ..., HTTP_COOKIE and every
@@ -225,8 +236,10 @@ int baton_unsubscribe(struct baton_conn *, const char *topic);
  * Sends a whole message to all subscribers but except (NULL: to all). It is framed once and copied
  * once at most, however many wait for it. Nobody waits for a slow one: a subscriber whose queue
  * would exceed send_limit is closed (1008) or, with the pool's slow_client = "skip", misses the
- * message. Returns how many have taken it, or -1 with errno: EINVAL (type, or a len beyond
- * PTRDIFF_MAX), ENOMEM (nobody has got it).
+ * message. What fills the queue may be one large baton_send of just before: who sends such a thing
+ * subscribes the client in writable. Where nothing waits the size does not matter.
+ * Returns how many have taken it, or -1 with errno: EINVAL (type, or a len beyond PTRDIFF_MAX),
+ * ENOMEM (nobody has got it).
  */
 int baton_publish(struct baton *, const char *topic, struct baton_conn *except, int type,
 		  const void *data, size_t len);
@@ -237,8 +250,8 @@ struct baton_watch *baton_timer(struct baton *, unsigned first_ms, unsigned ever
 				void *data);
 
 /* Calls fn whenever fd is ready for events. fd stays the author's: cancel, then close it. NULL with
- * errno: EINVAL (no fn), EEXIST (fd has a watch: one is for both events), EPERM (a file: it is never
- * to be waited for), EBADF, ENOMEM. */
+ * errno: EINVAL (no fn), EEXIST (fd has a watch: one serves both events), EPERM (a regular file:
+ * it is always ready), EBADF, ENOMEM. */
 struct baton_watch *baton_watch(struct baton *, int fd, int events, baton_fd_fn *, void *data);
 
 /* Ends a timer or a watch, also from its own callback. NULL is fine. */

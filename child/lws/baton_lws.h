@@ -20,10 +20,10 @@
  *
  * What libwebsockets 4.1 and later do and this cannot mend: a client's unmasked frames are taken,
  * of several pings in one segment the first is answered, bytes and messages sent are not known
- * (the gateway's log shows 0). On libuv a Close frame that the server begins may be lost where the
- * library was built without NDEBUG, as Debian's is: choose libev or the default loop. An idle
- * connection costs some 2 to 6 KB, and each close the more the more connections there are: rather
- * more children than bigger ones.
+ * (the gateway's log shows 0), nor the code with which the program closes (it shows 1005). On libuv
+ * a Close frame that the server begins may be lost where the library was built without NDEBUG, as
+ * Debian's is: choose libev or the default loop. An idle connection costs some 2 to 6 KB, and each
+ * close the more the more connections there are: rather more children than bigger ones.
  */
 #ifndef BATON_LWS_H
 #define BATON_LWS_H

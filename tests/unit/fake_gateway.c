@@ -92,6 +92,7 @@ static void app_close(struct baton_conn *conn, int code, const char *why, void *
 	fake_app.code = code;
 	snprintf(fake_app.why, sizeof fake_app.why, "%s", why);
 	assert_int_equal(baton_send(conn, BATON_TEXT, "x", 1), BATON_CLOSED);
+	assert_ptr_equal(baton_find(fake_baton, baton_id(conn)), conn);
 	if (fake_app.conn == conn) {
 		fake_app.conn = NULL;
 	}

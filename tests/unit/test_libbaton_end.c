@@ -127,6 +127,37 @@ static void test_drain_ends_silent_clients_at_the_deadline(void **state)
 	close(client);
 }
 
+static void test_drain_and_stop_refuse_who_waits_for_an_answer(void **state)
+{
+	(void)state;
+	static const char refusal[] = "HTTP/1.1 503 ";
+	for (int drains = 0; drains <= 1; drains++) {
+		size_t len;
+		fake_app.open_result = BATON_LATER;
+		int client = fake_offer(1, SOCK_STREAM, "");
+		fake_turns();
+		fake_hear(HANDOFF_TAKEN);
+		if (drains) {
+			fake_say(HANDOFF_DRAIN, 0, "DEADLINE_MS=1000", 17);
+		} else {
+			baton_stop(fake_baton);
+			baton_destroy(fake_baton);
+			fake_baton = NULL;
+		}
+		assert_memory_equal(fake_read(client, &len), refusal, sizeof refusal - 1);
+		close(client);
+		if (fake_baton != NULL) {
+			fake_turns();
+		}
+		assert_int_equal(fake_app.closed, 1);
+		assert_int_equal(fake_app.code, 503);
+		if (!drains) {
+			fake_stop();
+			fake_start();
+		}
+	}
+}
+
 static void test_lost_gateway_leaves_connections_served(void **state)
 {
 	(void)state;
@@ -287,6 +318,7 @@ int main(void)
 		TEST(test_gateway_can_close_a_connection),
 		TEST(test_drain_spreads_closes_and_ends),
 		TEST(test_drain_ends_silent_clients_at_the_deadline),
+		TEST(test_drain_and_stop_refuse_who_waits_for_an_answer),
 		TEST(test_lost_gateway_leaves_connections_served),
 		TEST(test_run_returns_when_the_gateway_is_gone),
 		TEST(test_post_from_a_thread_and_stop_end_run),

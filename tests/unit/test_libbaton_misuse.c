@@ -132,6 +132,39 @@ static void test_answer_keeps_its_framing(void **state)
 	close(client);
 }
 
+static void accept_plainly(struct baton_conn *conn)
+{
+	assert_int_equal(baton_accept(conn, NULL), 0);
+}
+
+static void test_open_that_has_accepted_may_return_anything(void **state)
+{
+	(void)state;
+	fake_app.on_open = accept_plainly;
+	fake_app.open_result = 403;
+	fake_app.echoes = true;
+	size_t len;
+	int client = fake_connect(1, SOCK_STREAM);
+	fake_write(client, FAKE_FIN | 1, "in", 2);
+	fake_turns();
+	assert_memory_equal(fake_read(client, &len), "\x81\x02in", 4);
+	close(client);
+}
+
+static void test_open_that_returns_nonsense_refuses_with_500(void **state)
+{
+	(void)state;
+	static const int results[] = {-1, 2, 200, 399, 600};
+	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+		size_t len;
+		fake_app.open_result = results[i];
+		int client = fake_offer(i + 1, SOCK_STREAM, "");
+		fake_turns();
+		assert_memory_equal(fake_read(client, &len), "HTTP/1.1 500 ", 13);
+		close(client);
+	}
+}
+
 /* ---- the rest ---- */
 
 static void test_close_leaves_out_a_reason_that_is_not_utf8(void **state)
@@ -194,6 +227,8 @@ int main(void)
 		TEST(test_send_refuses_what_is_no_type),
 		TEST(test_no_length_overflows),
 		TEST(test_answer_keeps_its_framing),
+		TEST(test_open_that_has_accepted_may_return_anything),
+		TEST(test_open_that_returns_nonsense_refuses_with_500),
 		TEST(test_close_leaves_out_a_reason_that_is_not_utf8),
 		TEST(test_nothing_is_to_be_called),
 		TEST(test_watch_takes_a_descriptor_once_and_no_file),
