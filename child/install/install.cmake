@@ -75,7 +75,7 @@ foreach(module ${modules})
 		DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
 
-# CMake: find_package(baton) gives baton::baton (shared) and baton::static.
+# CMake: find_package(baton) gives baton::baton (shared), baton::static and baton::lws.
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/baton)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/baton-config.cmake.in
 	${CMAKE_BINARY_DIR}/baton-config.cmake INSTALL_DESTINATION ${package}

@@ -72,14 +72,32 @@ class Installed:
         rest = self.pkg_config("--static", "--libs", "libcrypto", "zlib")
         return self.compile("pc-static", "-Wl,-Bstatic", *words, "-Wl,-Bdynamic", *rest, "-pthread")
 
-    def with_cmake(self, is_static):
+    def lws_source(self):
+        text = (REPOSITORY / "child" / "lws" / "example_echo.c").read_text(encoding="utf-8")
+        path = self.directory / "lws.c"
+        path.write_text(text.replace('"lws/baton_lws.h"', "<baton_lws.h>"), encoding="utf-8")
+        return path
+
+    def cmake_build(self):
         build = self.directory / "cmake"
         if not build.is_dir():
             run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja",
                 f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={self.compiler}",
-                f"-DCMAKE_C_FLAGS={' '.join(self.flags)}")
+                f"-DCMAKE_C_FLAGS={' '.join(self.flags)}", f"-DLWS_SOURCE={self.lws_source()}")
             run("cmake", "--build", build)
-        return build / ("child-static" if is_static else "child-baton")
+        return build
+
+    def with_cmake(self, is_static):
+        return self.cmake_build() / ("child-static" if is_static else "child-baton")
+
+    def lws_with_pkg_config(self):
+        program = self.directory / "lws"
+        run(self.compiler, *self.flags, "-D_GNU_SOURCE", self.lws_source(), "-o", program,
+            *self.pkg_config("--cflags", "--libs", "libbaton_lws"))
+        return program
+
+    def lws_with_cmake(self):
+        return self.cmake_build() / "child-lws"
 
 
 @pytest.fixture(scope="module")
@@ -144,19 +162,16 @@ def test_child_built_against_the_installed_library_serves(installed, monkeypatch
         server.wait_events("close", 2, code=1000)
 
 
-def test_libwebsockets_program_built_against_the_installed_adapter_serves(installed, monkeypatch):
+@pytest.mark.parametrize("how", ["lws_with_pkg_config", "lws_with_cmake"])
+def test_libwebsockets_program_built_against_the_installed_adapter_serves(
+        installed, monkeypatch, how):
     archive = installed.library.with_name("libbaton_lws.a")
     if not archive.exists():
         tools.missing("libbaton_lws.a: a build with libwebsockets")
     names = {line.split()[-1] for line in run("nm", "-g", "--defined-only", archive).splitlines()
              if " T " in line}
     assert names == declared("lws/baton_lws.h")
-    source = (REPOSITORY / "child" / "lws" / "example_echo.c").read_text(encoding="utf-8")
-    program = installed.directory / "lws.c"
-    program.write_text(source.replace('"lws/baton_lws.h"', "<baton_lws.h>"), encoding="utf-8")
-    child = installed.directory / "lws"
-    run(installed.compiler, *installed.flags, "-D_GNU_SOURCE", program, "-o", child,
-        *installed.pkg_config("--cflags", "--libs", "libbaton_lws"))
+    child = getattr(installed, how)()
     monkeypatch.setattr(gateway, "BATON", installed.prefix / "bin" / "baton")
     with Gateway(CONFIG % (child, "")) as server, \
             wsclient.WebSocket(server.address(), "/child") as client:
