@@ -116,7 +116,7 @@ struct baton_app {
  * what its callbacks get. NULL on failure with errno: EINVAL for a wrong app, ENOTCONN when this
  * process was not started by baton (baton_explain says what to do).
  * SIGPIPE is ignored from then on, unless the program has an action of its own for it: stderr is a
- * pipe to the gateway, and its clients shall outlive that.
+ * pipe to the gateway, and its clients shall outlive that. Programs that are started inherit it.
  */
 struct baton *baton_create(const struct baton_app *app, void *data);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The environment of a child, and the one signal that may not end it. Only baton.c and settings.c ask, once each at the start; what the
- * gateway says later comes over the channel.
+ * The environment of a child, and the one signal that may not end it. Only baton.c and settings.c
+ * ask, once each at the start; what the gateway says later comes over the channel.
  */
 #include "libbaton/startup.h"
 
