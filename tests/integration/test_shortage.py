@@ -31,12 +31,17 @@ AS_STRANGER = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the user")
 
 
+class Half(Client):
+    """Says its piece in two parts; the test sends the second, REST."""
+
+    def __init__(self, gateway):
+        raw.Connection.__init__(self, gateway.address())
+        Client.living.append(self)
+        self.send(HALF_HEAD)
+
+
 def half_heads(gateway, count):
-    clients = []
-    for _ in range(count):
-        clients.append(raw.Connection(gateway.address()))
-        clients[-1].send(HALF_HEAD)
-    return clients
+    return [Half(gateway) for _ in range(count)]
 
 
 def load_of_half_a_second(gateway):
@@ -69,20 +74,13 @@ def test_300_clients_with_64_descriptors_pause_accepting_and_all_recovers(serve)
         client.close()
     for client in clients[-40:]:
         client.send(REST)
-    assert answers(as_clients(clients[-40:]), 5) == [101] * 40
+    assert answers(clients[-40:], 5) == [101] * 40
     for client in clients[-40:]:
         client.close()
     pauses = status(gateway)["accept_pauses"]
     Client(gateway).websocket().echo("all is well again")
     assert status(gateway)["accept_pauses"] == pauses > 3
     assert len(gateway.events("accept-paused")) < pauses, "one line a second is enough"
-
-
-def as_clients(connections):
-    """answers() for clients that have said their piece in two parts."""
-    for connection in connections:
-        connection.note = lambda c=connection: int(c.buffer.split(b" ", 2)[1])
-    return connections
 
 
 def test_control_client_in_a_shortage_does_not_make_the_gateway_spin(serve):
@@ -114,7 +112,7 @@ def test_full_gateway_with_many_half_heads_pauses_accepting_and_recovers(serve, 
     wait_connections(gateway, accepted=25 + SPARE_SLOTS)
     for client in late:
         client.send(REST)
-    assert sorted(answers(as_clients(late), 10)) == [101] * 5 + [503] * SPARE_SLOTS
+    assert sorted(answers(late, 10)) == [101] * 5 + [503] * SPARE_SLOTS
 
 
 # -- descriptors of a child ------------------------------------------------------------------
