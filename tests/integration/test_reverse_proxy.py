@@ -23,6 +23,7 @@ from gateway import BIN_DIR, REPOSITORY, TIMEOUT_SECS, Gateway
 
 HERE = Path(__file__).resolve().parent
 BROWSER_SECS = 60
+CADDY_TRIES = 4
 HTTP_CHILD = REPOSITORY / "tests" / "support" / "http_child.py"
 POOLS = f"""
 pool "echo"  {{ command = {{"baton-echo"}}  message_limit = "4M"  send_limit = "8M" }}
@@ -171,9 +172,21 @@ def test_page_with_a_body_passes(front):
     body = os.urandom(100000)
     head = (f"POST /page?x=1 HTTP/1.1\r\nHost: {proxy.host(tls)}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n")
-    told = json.loads(proxy.request(head.encode() + body, tls).body)
+    told = json.loads(whole_answer(proxy, head.encode() + body, tls).body)
     assert (told["REQUEST_METHOD"], told["REQUEST_URI"]) == ("POST", "/page?x=1")
     assert base64.b64decode(told["BODY"]) == body
+
+
+def whole_answer(proxy, request, tls, tries=CADDY_TRIES):
+    """Caddy cuts one in some hundred of these under load: Go's server closes a request's body when
+    its answer begins, while Go's client may still look for the body's end, and closes on that error
+    the connection on which the answer comes ("use of closed network connection" in its log)."""
+    try:
+        return proxy.request(request, tls)
+    except AssertionError as error:
+        if proxy.kind != "caddy" or "end of file after" not in str(error) or tries == 1:
+            raise
+        return whole_answer(proxy, request, tls, tries - 1)
 
 
 def test_page_of_the_same_host_may_connect(front):
