@@ -113,7 +113,7 @@ def test_breach_after_taken_costs_that_child_its_life(gateway, fault, word):
 def test_flood_of_100000_messages_costs_that_child_its_life(gateway, kind, word):
     scene = Scene(gateway)
     before = rss_bytes(gateway.pid)
-    path = f"/fault?fault=flood&type={kind}&once={gateway.directory}/flood{kind}"
+    path = f"/fault?fault=flood&wait=1&type={kind}&once={gateway.directory}/flood{kind}"
     with Client(gateway, path).websocket() as hit:
         hit.echo("served by the other one")
         scene.check(word)

@@ -14,7 +14,8 @@
  *	stop-reading      serves, and never reads the channel again
  *	taken-twice  close-foreign  short-closed         after a TAKEN and a 101 as they should be
  *	taken-foreign  garbage  wrong-length  wrong-version  send-fd         in place of TAKEN
- *	flood             LOG, or &type=N, 100000 times or until the channel is full; then serves
+ *	flood             LOG, or &type=N, 100000 times or until the channel is full (with &wait=1
+ *	                  not before it has room again); then serves
  *	grandchild        exits; a process that it leaves sends TAKEN once the channel is shut, or
  *	                  with &now=1 as soon as the child is dead: it may come before the
  *	                  gateway knows, and counts then

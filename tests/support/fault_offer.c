@@ -227,9 +227,11 @@ static void flood(struct offer *offer)
 {
 	static const char text[] = "LEVEL=info\0TEXT=flood";
 	const unsigned type = query_number(offer->query, "type", HANDOFF_LOG);
+	const bool waits = query_number(offer->query, "wait", 0) != 0;
+	struct pollfd room = {.fd = offer->child->channel, .events = POLLOUT};
 	for (int i = 0; i < FLOOD_MESSAGES; i++) {
-		if (handoff_send(offer->child->channel, type, 0, text, sizeof text, -1) !=
-		    HANDOFF_OK) {
+		if (handoff_send(room.fd, type, 0, text, sizeof text, -1) != HANDOFF_OK &&
+		    (!waits || poll(&room, 1, -1) != 1)) {
 			break;
 		}
 	}
