@@ -8,11 +8,11 @@
 #include "admit/peek.h"
 #include "config/config.h"
 #include "fdutil.h"
+#include "pages.h"
 #include "pool/ledger.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 enum {
@@ -52,10 +52,8 @@ int conns_init(struct conns *self, struct loop *loop, const struct config *confi
 	 * address could hold all slots, or all descriptors, by lingering. */
 	self->most_lingering =
 		LIMITS_SPARE_SLOTS / 2 < self->most / 2 ? LIMITS_SPARE_SLOTS / 2 : self->most / 2;
-	self->slots = mmap(NULL, self->max * sizeof *self->slots, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (self->slots == MAP_FAILED) {
-		self->slots = NULL;
+	self->slots = pages_create(self->max * sizeof *self->slots);
+	if (self->slots == NULL) {
 		return -1;
 	}
 	loop_lane_init(&self->proxy_lane, loop, arrive_handle_timer);
@@ -74,7 +72,7 @@ void conns_finish(struct conns *self)
 		loop_lane_finish(&self->proxy_lane);
 		loop_lane_finish(&self->head_lane);
 		loop_lane_finish(&self->linger_lane);
-		munmap(self->slots, self->max * sizeof *self->slots);
+		pages_free(self->slots, self->max * sizeof *self->slots);
 		self->slots = NULL;
 	}
 }

@@ -7,13 +7,13 @@
 #include "admit/limits.h"
 
 #include "config/config.h"
+#include "pages.h"
 #include "pool/hash.h"
 #include "pool/ledger.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
 	WAYS = 16,
@@ -45,24 +45,16 @@ int limits_init(struct limits *self, const struct config *config, const uint64_t
 	if (config->address_connections == 0 && config->address_interval_us == 0) {
 		return 0;
 	}
-	/* What is never touched costs nothing. */
-	self->entries =
-		mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (self->entries == MAP_FAILED) {
-		self->entries = NULL;
-		return -1;
-	}
-	return 0;
+	self->entries = pages_create(TABLE_BYTES);
+	return self->entries != NULL ? 0 : -1;
 }
 
 void limits_finish(struct limits *self)
 {
 	free(self->routes);
 	self->routes = NULL;
-	if (self->entries != NULL) {
-		munmap(self->entries, TABLE_BYTES);
-		self->entries = NULL;
-	}
+	pages_free(self->entries, TABLE_BYTES);
+	self->entries = NULL;
 }
 
 /* ---- the table ---- */

@@ -6,10 +6,11 @@
  */
 #include "pool/ledger.h"
 
+#include "pages.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 struct ledger {
 	size_t max, count;
@@ -28,9 +29,8 @@ struct ledger *ledger_create(size_t max)
 	assert(max > 0 && max <= LEDGER_MAX);
 	ledger->max = max;
 	ledger->free = LEDGER_NONE;
-	ledger->records = mmap(NULL, max * sizeof(struct record), PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (ledger->records == MAP_FAILED) {
+	ledger->records = pages_create(max * sizeof(struct record));
+	if (ledger->records == NULL) {
 		free(ledger);
 		return NULL;
 	}
@@ -40,7 +40,7 @@ struct ledger *ledger_create(size_t max)
 void ledger_destroy(struct ledger *ledger)
 {
 	if (ledger != NULL) {
-		munmap(ledger->records, ledger->max * sizeof(struct record));
+		pages_free(ledger->records, ledger->max * sizeof(struct record));
 		free(ledger);
 	}
 }

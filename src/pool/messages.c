@@ -6,19 +6,17 @@
 #include "pool/messages.h"
 
 #include "handoff/handoff.h"
+#include "pages.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 int messages_init(struct messages *self, size_t offers)
 {
 	*self = (struct messages){.count = offers + MESSAGES_SPARE};
 	self->free = calloc(self->count, sizeof *self->free);
-	self->memory = mmap(NULL, self->count * HANDOFF_MAX_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (self->free == NULL || self->memory == MAP_FAILED) {
-		self->memory = self->memory == MAP_FAILED ? NULL : self->memory;
+	self->memory = pages_create(self->count * HANDOFF_MAX_BYTES);
+	if (self->free == NULL || self->memory == NULL) {
 		messages_finish(self);
 		return -1;
 	}
@@ -31,9 +29,7 @@ int messages_init(struct messages *self, size_t offers)
 
 void messages_finish(struct messages *self)
 {
-	if (self->memory != NULL) {
-		munmap(self->memory, self->count * HANDOFF_MAX_BYTES);
-	}
+	pages_free(self->memory, self->count * HANDOFF_MAX_BYTES);
 	free(self->free);
 	*self = (struct messages){0};
 }
