@@ -285,11 +285,22 @@ int explain_route(const struct config *config, const char *file,
 	return code;
 }
 
+static bool is_used(const struct config *config, size_t pool)
+{
+	for (size_t i = 0; i < config->route_count; i++) {
+		const struct config_route *route = &config->routes[i];
+		if (route->pool == pool || (route->has_auth && route->auth == pool)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void explain_unused_pools(const struct config *config, const char *file)
 {
 	for (size_t i = 0; i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
-		if (!pool->is_used) {
+		if (!is_used(config, i)) {
 			fprintf(stderr,
 				"baton: warning: %s:%u: pool \"%s\": no route uses it, and serve "
 				"starts its children all the same\n",

@@ -79,7 +79,6 @@ struct config_pool {
 	char *directory;        /* or NULL: the gateway's */
 	char *user, *group;     /* or NULL: the gateway's */
 	char **environment;     /* "NAME=VALUE", NULL-terminated; added to a small inherited set */
-	bool is_used;           /* some route names it, as its pool or its auth */
 	const struct source_section *written; /* within the config's */
 };
 

@@ -18,16 +18,15 @@
 #include "config/title.h"
 #include "config/values.h"
 
-/* The pool that the key names, of any kind; it is used then. */
+/* The pool that the key names, of any kind. */
 static bool find_pool(const struct check *target, const char *key, unsigned *index_r)
 {
 	const char *name = source_get(target->section, key)->words[0];
-	struct config *config = target->config;
+	const struct config *config = target->config;
 	struct problem_hint hint;
 	problem_hint_init(&hint, name);
 	for (unsigned i = 0; i < config->pool_count; i++) {
 		if (strcmp(config->pools[i].name, name) == 0) {
-			config->pools[i].is_used = true;
 			*index_r = i;
 			return true;
 		}
