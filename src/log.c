@@ -114,12 +114,6 @@ static void tell_dropped(void)
 	}
 }
 
-static void forget_written(size_t count)
-{
-	self.length -= count;
-	memmove(self.buffer, self.buffer + count, self.length);
-}
-
 void log_flush(void)
 {
 	int error = errno;
@@ -130,7 +124,10 @@ void log_flush(void)
 			self.dropped += count_lines();
 			self.length = 0;
 		} else {
-			forget_written(written > 0 ? (size_t)written : 0);
+			if (written > 0) {
+				self.length -= (size_t)written;
+				memmove(self.buffer, self.buffer + written, self.length);
+			}
 			tell_dropped();
 		}
 	}

@@ -250,8 +250,9 @@ static char *control_path(const struct options *options)
 		fputs("baton: to reach a gateway that runs: --control PATH, or a signal (SIGTERM "
 		      "stops it)\n",
 		      stderr);
+		return NULL;
 	}
-	char *path = config != NULL ? strdup(config->control) : NULL;
+	char *path = strdup(config->control);
 	config_destroy(config);
 	return path;
 }

@@ -40,6 +40,9 @@ static bool fail_wildcard(const struct check *target, const struct config_route 
 static bool check_path(const struct check *target, const struct config_route *route)
 {
 	const char *path = route->path;
+	if (strchr(path, '*') != NULL) {
+		return fail_wildcard(target, route);
+	}
 	if (!grammar_is_path(slice_of(path))) {
 		return check_fail(
 			target, NULL,
@@ -106,6 +109,5 @@ bool title_parse(const struct check *target)
 				  "scheme, no port); a path alone begins with '/'",
 				  route->host);
 	}
-	return strchr(route->path, '*') == NULL ? check_path(target, route)
-						: fail_wildcard(target, route);
+	return check_path(target, route);
 }
