@@ -173,19 +173,26 @@ void child_condemn(struct child *child, const char *why)
 	child_kill(child);
 }
 
-void child_become_ready(struct child *child, unsigned capacity)
+/* Nobody is asked more than max_offers questions at a time. */
+static unsigned most_of(const struct child *child)
+{
+	const struct config_pool *config = config_of(child);
+	const unsigned questions = child->receiver.seat.max_offers;
+	return config->kind == CONFIG_KIND_AUTH && questions < config->capacity ? questions
+										: config->capacity;
+}
+
+void child_become_ready(struct child *child, uint64_t capacity)
 {
 	struct seat *seat = &child->receiver.seat;
-	if (config_of(child)->kind == CONFIG_KIND_AUTH && capacity > seat->max_offers) {
-		capacity = seat->max_offers; /* nobody is asked more at a time */
-	}
+	const unsigned most = most_of(child);
 	enter(child, CHILD_READY, config_of(child)->ping_interval_ms);
 	child->was_ready = true;
 	child->ready_ms = now_ms(child);
-	seat->capacity = capacity;
+	seat->capacity = capacity < most ? (unsigned)capacity : most;
 	seat->state = SEAT_OPEN;
 	seat->is_coming = false;
-	child_log(child, LOG_INFO, "child-ready", "capacity=%u configured=%u", capacity,
+	child_log(child, LOG_INFO, "child-ready", "capacity=%u configured=%u", seat->capacity,
 		  config_of(child)->capacity);
 	supervisor_child_changed(child->supervisor, child);
 	handover_serve(&child->receiver);
@@ -280,7 +287,7 @@ static void handle_exit(struct child *child, const struct spawn_event *event)
 	schedule_restart(child);
 }
 
-/* What step it was, and of what: the command, but for the directory and the user. */
+/* At which step, and what it was that failed there: the command, or the directory. */
 static void tell_failure(const struct child *child, const struct spawn_event *event)
 {
 	const struct config_pool *config = config_of(child);

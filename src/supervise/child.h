@@ -75,8 +75,8 @@ void child_kill(struct child *);
 /* SIGABRT now, SIGKILL at the pool's stop_timeout: it is stuck, why says how that showed. */
 void child_abort(struct child *, const char *why);
 
-/* For talk.c. It said READY: it takes connections from now on, capacity at most. */
-void child_become_ready(struct child *, unsigned capacity);
+/* For talk.c. It said READY: it takes connections from now on, as many as this and its pool allow. */
+void child_become_ready(struct child *, uint64_t capacity);
 
 /* For talk.c. It broke the protocol: it loses its own life, and nobody else's. Nothing happens
  * where its channel is not read any more: it is dead. */

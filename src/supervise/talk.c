@@ -32,8 +32,7 @@ static void handle_ready(struct child *child, const struct handoff_message *mess
 	    capacity == 0) {
 		child_condemn(child, "READY with a CAPACITY that is no number, or 0");
 	} else if (child->state == CHILD_STARTING) {
-		child_become_ready(child, capacity < config->capacity ? (unsigned)capacity
-								      : config->capacity);
+		child_become_ready(child, capacity);
 	} else if (child->state == CHILD_READY) {
 		child_condemn(child, "READY twice");
 	} /* else it was told to stop in the meantime */
