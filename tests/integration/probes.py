@@ -54,6 +54,12 @@ def wait_until(look, what, timeout=TIMEOUT_SECS):
     return found
 
 
+def wait_ticks(secs):
+    """For what is about time itself: nothing tells when a process that stands still is late."""
+    end = time.monotonic() + secs
+    wait_until(lambda: time.monotonic() > end, f"{secs} s")
+
+
 # -- processes -------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 """What the documents say is true of what is here: configurations are valid, commands, files, log
 events and calls exist. The programs in docs/children.md have test_children_doc.py."""
 
+import functools
 import re
 import shlex
 import subprocess
@@ -130,12 +131,16 @@ def test_files_that_a_document_names_are_there(path):
             assert (REPOSITORY / code).exists(), code
 
 
+@functools.cache
+def gateway_sources():
+    return "\n".join(file.read_text(encoding="utf-8")
+                     for file in (REPOSITORY / "src").rglob("*.c"))
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_log_events_in_a_document_exist(path):
-    sources = "\n".join(file.read_text(encoding="utf-8")
-                        for file in (REPOSITORY / "src").rglob("*.c"))
     for event in re.findall(r"event=([\w-]+)", path.read_text(encoding="utf-8")):
-        assert f'"{event}"' in sources, event
+        assert f'"{event}"' in gateway_sources(), event
 
 
 def explained():
@@ -145,9 +150,7 @@ def explained():
 
 
 def test_every_log_event_is_explained():
-    sources = "\n".join(file.read_text(encoding="utf-8")
-                        for file in (REPOSITORY / "src").rglob("*.c"))
-    events = set(re.findall(r'\b(?:log_event|child_log)\([^";]*"([a-z-]+)"', sources))
+    events = set(re.findall(r'\b(?:log_event|child_log)\([^";]*"([a-z-]+)"', gateway_sources()))
     assert len(events) > 25
     assert events == {name for name, level in explained() if not level.isdigit()}
 

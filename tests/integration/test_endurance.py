@@ -18,7 +18,7 @@ import pytest
 import raw
 from gateway import ECHO, REPOSITORY, all_processes, process_info
 from probes import (Client, Stopped, Watch, answers, descriptors, opened, pids, pool, status,
-                    wait_connections, wait_ready, wait_until)
+                    wait_connections, wait_ready, wait_ticks, wait_until)
 
 LITTLE = 64
 SOON_SECS = 2.0
@@ -41,12 +41,6 @@ def need(*prefix):
     if done.returncode != 0:
         pytest.skip(f"SKIPPED: {' '.join(prefix)} does not work here: {done.stderr.strip()}")
     return list(prefix)
-
-
-def wait_ticks(secs):
-    """For what is about time itself."""
-    end = time.monotonic() + secs
-    wait_until(lambda: time.monotonic() > end, f"{secs} s")
 
 
 def children_of(pid):

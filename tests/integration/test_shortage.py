@@ -17,7 +17,7 @@ import wsclient
 from gateway import Gateway
 from probes import (Client, Watch, answers, ask, cpu_secs, descriptors,
                     need_programs_for_others, opened, pids, pool, status, wait_connections,
-                    wait_ready, wait_until)
+                    wait_ready, wait_ticks, wait_until)
 
 LITTLE = 64
 SPARE_SLOTS = 1024  # for clients that are refused because the gateway is full
@@ -46,7 +46,7 @@ def half_heads(gateway, count):
 
 def load_of_half_a_second(gateway):
     watch = Watch(gateway.pid)
-    wait_until(lambda: time.monotonic() - watch.began > 0.5, "half a second")
+    wait_ticks(0.5)
     return watch.load()
 
 

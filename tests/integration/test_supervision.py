@@ -11,7 +11,8 @@ import pytest
 
 from gateway import Gateway, all_processes, process_info, wait_gone
 from probes import (Client, Stopped, Watch, answers, children, descriptors,
-                    need_programs_for_others, opened, pids, pool, status, wait_ready, wait_until)
+                    need_programs_for_others, opened, pids, pool, status, wait_ready, wait_ticks,
+                    wait_until)
 
 HEARTBEAT = 'ping_interval = "50ms"  ping_timeout = "700ms"'
 INHERITED = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LC_ALL",
@@ -51,12 +52,6 @@ def by_pid(gateway, clients):
     for client in clients:
         found.setdefault(opened(gateway, client)[0], []).append(client)
     return found
-
-
-def wait_ticks(secs):
-    """For what is about time itself: nothing tells when a process that stands still is late."""
-    end = time.monotonic() + secs
-    wait_until(lambda: time.monotonic() > end, f"{secs} s")
 
 
 def zombies(gateway):
