@@ -502,6 +502,16 @@ def test_fault_breaks_the_protocol_before_a_taken(fault):
     fault.hears_nothing_before_pong()
 
 
+@pytest.mark.parametrize("child", range(4))
+def test_garbage_of_fault_is_never_of_a_version_that_there_is(fault, child):
+    first = set()
+    for _ in range(400):  # by chance it was, once in 256; the child keeps each descriptor
+        fault.offer(query="fault=garbage")
+        first.add(fault.hear_packet()[0][0])
+        fault.clients.pop().socket.close()
+    assert 1 not in first and len(first) > 50
+
+
 @pytest.mark.parametrize("query, kind", [("fault=flood", LOG), ("fault=flood&type=69", PONG)])
 def test_fault_floods_and_serves(fault, query, kind):
     client = fault.offer(query=query)
@@ -569,7 +579,7 @@ def test_fault_is_ready_as_it_is_told():
         fake.hears_nothing_before_pong()
     with FakeGateway([str(FAULT), "--ready-garbage"]) as fake:
         assert fake.hear(READY) == (0, b"this is no pair")
-    with FakeGateway([str(FAULT), "--slow-ready", "50"]) as fake:
+    with FakeGateway([str(FAULT), "--slow-ready", "1000"]) as fake:
         fake.hears_nothing_before_pong()
         assert fake.hear(READY) == (0, b"CAPACITY=100\0")
     with FakeGateway([str(FAULT), "--exit", "3"], hello=False) as fake:

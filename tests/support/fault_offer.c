@@ -199,7 +199,7 @@ static void garbage(struct offer *offer)
 {
 	unsigned char packet[GARBAGE_BYTES];
 	if (getrandom(packet, sizeof packet, 0) == (ssize_t)sizeof packet) {
-		packet[2] |= 1; /* reserved: never right by chance */
+		packet[0] |= 2; /* the version: never right by chance, and the first that is looked at */
 		send_raw(offer, packet, sizeof packet);
 	}
 }
