@@ -80,8 +80,9 @@ def cpu_secs(pid):
 
 
 def rss_bytes(pid):
-    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    """Exact, unlike statm, which older kernels bring up to date now and then."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return int(re.search(r"^Rss: +(\d+) kB$", rollup, re.MULTILINE)[1]) * 1024
 
 
 class Watch:

@@ -14,6 +14,7 @@ from probes import (Client, Stopped, Watch, answers, children, opened, pids, poo
                     wait_until, waits)
 
 EARLY_BYTES = 64 * 1024
+PATIENT = 'offer_timeout = "10s"'  # no stall of the machine takes an offer back
 
 
 def once(gateway, fault):
@@ -61,7 +62,7 @@ def test_client_of_a_child_that_dies_before_taken_goes_to_another(serve, fault):
 
 
 def test_early_frames_survive_a_death_byte_for_byte(serve):
-    gateway = serve(pool())
+    gateway = serve(pool(options=PATIENT))
     payload, frames = early_frames()
     client = Client(gateway, once(gateway, "die-before-taken"), early=frames)
     assert client.websocket().receive_message() == (wsclient.BINARY, payload)
@@ -98,7 +99,7 @@ def test_request_that_kills_every_child_gets_503_after_three(serve):
     client = Client(gateway, "/fault?fault=die-before-taken")
     assert client.refusal().status == 503
     assert gateway.wait_event("refuse", client=client.client)["reason"] == "children-died"
-    assert len(gateway.events("child-exit")) == 3
+    assert len(gateway.wait_events("child-exit", 3)) == 3
     check_echo(Client(gateway))
 
 
@@ -110,7 +111,7 @@ def test_stopped_and_killed_child_loses_none_of_50(serve, count):
     clients = [Client(gateway) for _ in range(50)]
     wait_until(lambda: status(gateway)["connections"]["accepted"] == 50, "50 accepted")
     os.kill(victim, signal.SIGKILL)
-    assert set(answers(clients)) <= {101, 503}
+    assert set(answers(clients, 5)) <= {101, 503}
     for client in clients:
         if client.status == 101:
             check_echo(client)
@@ -212,27 +213,30 @@ def test_offer_that_a_child_has_read_is_never_dealt_to_another(serve):
     check_echo(client)
     assert opened(gateway, client)[1] >= 300
     assert not gateway.events("child-broken")
-    assert status(gateway)["connections"]["dealt_again"] == 0
+    moved = status(gateway)["connections"]
+    assert moved["dealt_again"] <= moved["taken_back"]  # if any, one that it had not read yet
 
 
 def test_blocked_child_delays_one_newcomer_and_only_for_the_offer_timeout(serve):
-    gateway = serve(pool(options='offer_timeout = "300ms"'))
-    first = blocked(gateway)
+    gateway = serve(pool(options='offer_timeout = "1s"'))
+    first = blocked(gateway, ms=4000)
+    opened(gateway, first)
     mark = gateway.mark()
     newcomers = [answered(gateway) for _ in range(40)]
     took = waits(gateway, 40, mark)
-    assert took[-2] < 250 and 300 <= took[-1] < 1000, took
+    assert took[-2] < 900 and 1000 <= took[-1] < 2000, took
     assert opened(gateway, first)[0] not in {opened(gateway, new)[0] for new in newcomers}
     first.echo("and back")
 
 
 def test_burst_at_a_blocked_child_delays_no_more_than_its_offers(serve):
-    gateway = serve(pool(options='offer_timeout = "300ms"'))
-    first = blocked(gateway)
+    gateway = serve(pool(options='offer_timeout = "1s"'))
+    first = blocked(gateway, ms=4000)
+    opened(gateway, first)
     mark = gateway.mark()
-    assert answers([Client(gateway) for _ in range(40)]) == [101] * 40
+    assert answers([Client(gateway) for _ in range(40)], 4) == [101] * 40
     took = waits(gateway, 40, mark)
-    assert took[-5] < 250 and took[-1] < 1000, took
+    assert took[-5] < 900 and took[-1] < 2000, took
     first.echo("and back")
 
 
@@ -253,9 +257,9 @@ def test_affinity_waits_for_a_slow_child_and_others_do_not(serve):
     owner = opened(gateway, a)[0]
     other = next(room for room in "bcdefghijk"
                  if opened(gateway, answered(gateway, f"/fault?room={room}"))[0] != owner)
-    a.echo("block 700")
+    a.echo("block 1500")
     stays, moves = Client(gateway, "/fault?room=a"), Client(gateway, f"/fault?room={other}")
-    assert answers([moves, stays]) == [101, 101]
+    assert answers([moves, stays], 5) == [101, 101]
     assert opened(gateway, stays)[0] == owner
     assert opened(gateway, stays)[1] > 300 > opened(gateway, moves)[1]
 
@@ -287,14 +291,14 @@ def test_child_that_stops_reading_keeps_its_clients_and_gets_no_others(serve):
 
 
 def test_one_of_four_stopped_delays_a_handful_of_500(serve):
-    gateway = serve(pool("baton-echo", children=4, options='offer_timeout = "500ms"'))
+    gateway = serve(pool("baton-echo", children=4, options='offer_timeout = "2s"'))
     victim = pids(gateway)[0]
     with Stopped(victim):
         watch = Watch(gateway.pid)
         clients = [Client(gateway) for _ in range(500)]
-        assert answers(clients, 5) == [101] * 500
+        assert answers(clients, 8) == [101] * 500
         took = waits(gateway, 500)
-        assert took[-5] < 400 and 500 <= took[-1] < 2000, took[-20:]
+        assert took[-5] < 1500 and 2000 <= took[-1] < 4500, took[-20:]
         assert watch.load() < 0.9
         assert child_of(gateway, victim)["taken"] == 0
     for client in clients[::50]:
@@ -305,7 +309,7 @@ def test_one_of_four_stopped_delays_a_handful_of_500(serve):
 
 
 def test_refusal_for_lack_of_room_goes_to_another_child(serve):
-    gateway = serve(pool(options='ping_interval = "100ms"'))
+    gateway = serve(pool(options=PATIENT + ' ping_interval = "100ms"'))
     client = Client(gateway, once(gateway, "refuse"))
     check_echo(client)
     assert status(gateway)["connections"]["dealt_again"] == 1
@@ -339,7 +343,7 @@ def test_refusal_with_a_status_reaches_the_client(serve):
 
 
 def test_handover_timeout_ends_the_wait_for_a_child_that_does_not_read(serve):
-    gateway = serve(pool(children=1, options='handover_timeout = "300ms"'))
+    gateway = serve(pool(children=1, options='handover_timeout = "1s"'))
     with Stopped(pids(gateway)[0]):
         client = Client(gateway)
         assert client.refusal().status == 503

@@ -5,7 +5,7 @@ import wsclient
 from gateway import Gateway
 
 CONFIG = """
-pool "echo"   { command = {"baton-echo"}  children = 1  keepalive = "200ms" }
+pool "echo"   { command = {"baton-echo"}  children = 1  keepalive = "1s" }
 route "/echo" { pool = "echo" }
 """
 
@@ -19,7 +19,7 @@ def test_keepalive_keeps_who_answers_and_ends_who_does_not():
     with Gateway(CONFIG) as gateway:
         with wsclient.WebSocket(gateway.address()) as alive, \
                 wsclient.WebSocket(gateway.address()) as silent:
-            for _ in range(5):
+            for _ in range(3):  # longer than who does not answer has
                 wait_ping(alive)
                 alive.send(wsclient.PONG)
             wait_ping(silent)
@@ -31,7 +31,7 @@ def test_keepalive_keeps_who_answers_and_ends_who_does_not():
 
 
 def test_keepalive_of_0s_is_off():
-    with Gateway(CONFIG.replace("200ms", "0s")) as gateway:
+    with Gateway(CONFIG.replace("1s", "0s")) as gateway:
         with wsclient.WebSocket(gateway.address()) as client:
             client.echo("no ping is between")
             client.close()
