@@ -72,7 +72,7 @@ const struct keys_entry keys_table[] = {
 	OTHER(KEYS_POOL, "command", KEYS_WORDS, NULL, POOL(command)),
 	COUNT(KEYS_POOL, "children", "2", 1, 1000, POOL(children)),
 	COUNT(KEYS_POOL, "capacity", "15000", 1, 1000000, POOL(capacity)),
-	COUNT(KEYS_POOL, "queue", "1000", 0, 1000000, POOL(queue)),
+	COUNT(KEYS_POOL, "queue", "4096", 0, 1000000, POOL(queue)),
 	DURATION(KEYS_POOL, "queue_timeout", "5s", 1, 10 * MINUTE, POOL(queue_timeout_ms)),
 	DURATION(KEYS_POOL, "start_timeout", "10s", 1, 10 * MINUTE, POOL(start_timeout_ms)),
 	DURATION(KEYS_POOL, "offer_timeout", "50ms", 1, MINUTE, POOL(offer_timeout_ms)),

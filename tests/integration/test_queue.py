@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Full pools: who waits, for how long, and what ends the wait."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -94,3 +96,12 @@ def test_queue_of_nobody_refuses_at_once(serve):
     gateway = serve(pool(children=1, options="capacity = 1  queue = 0"))
     holder, late = Client(gateway), Client(gateway)
     assert sorted(answers([holder, late], 1)) == [101, 503]
+
+
+@pytest.mark.parametrize("key", ["", 'hash = "query:room"'], ids=["any child", "by hash"])
+def test_crowd_that_comes_in_one_moment_is_served_by_default(serve, many_files, key):
+    gateway = serve(pool("baton-echo", route=key))
+    os.kill(gateway.pid, signal.SIGSTOP)
+    crowd = [Client(gateway, f"/fault?room={n}") for n in range(3000)]
+    os.kill(gateway.pid, signal.SIGCONT)
+    assert answers(crowd, 30).count(101) == 3000

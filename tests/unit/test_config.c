@@ -677,7 +677,7 @@ static void test_config_gives_defaults(void **state)
 	assert_null(pool->command[1]);
 	assert_int_equal(pool->children, 2);
 	assert_int_equal(pool->capacity, 15000);
-	assert_int_equal(pool->queue, 1000);
+	assert_int_equal(pool->queue, 4096);
 	assert_int_equal(pool->queue_timeout_ms, 5000);
 	assert_int_equal(pool->start_timeout_ms, 10000);
 	assert_int_equal(pool->offer_timeout_ms, 50);
