@@ -131,8 +131,21 @@ static unsigned wanted_events(const struct baton_conn *conn)
 	if (conn->state == CONN_OPENING) {
 		return LOOP_LEFT; /* BATON_LATER: nothing is read yet, but who leaves is noticed */
 	}
-	return (wants_to_read(conn) ? (unsigned)LOOP_READ : 0) |
+	return (wants_to_read(conn) ? LOOP_READ | LOOP_LEFT | LOOP_URGENT : 0u) |
 	       (conn->queue != NULL ? (unsigned)LOOP_WRITE : 0);
+}
+
+static void drain_queue(struct baton_conn *conn)
+{
+	struct baton *baton = conn->baton;
+	conn->has_more = true; /* also of a queue that is filled anew before this event ends */
+	if (!output_drain(conn)) {
+		return;
+	}
+	conn->is_throttled = false;
+	if (conn->state == CONN_OPEN && baton->app.writable != NULL) {
+		baton->app.writable(conn, baton->data);
+	}
 }
 
 static void handle_event(struct loop_io *io, unsigned events)
@@ -143,23 +156,21 @@ static void handle_event(struct loop_io *io, unsigned events)
 	if (conn->state == CONN_OPENING) {
 		conn_break(conn);
 	}
-	if ((events & LOOP_WRITE) && conn->queue != NULL && output_drain(conn)) {
-		conn->is_throttled = false;
-		if (conn->state == CONN_OPEN && baton->app.writable != NULL) {
-			baton->app.writable(conn, baton->data);
-		}
+	if ((events & LOOP_WRITE) && conn->queue != NULL) {
+		drain_queue(conn);
 	}
 	if ((events & LOOP_READ) && wants_to_read(conn)) {
-		receive_read(conn);
-	} else if ((events & LOOP_HANGUP) && conn->queue == NULL) {
-		/* A paused connection whose client is gone: epoll would report it for ever. What it
-		 * sent is still there; watch_socket adds it again when the pause ends. */
-		loop_io_remove(baton->loop, io);
+		receive_read(conn, events);
 	}
 	conn_settle(conn);
 	baton->current = NULL;
 }
 
+/*
+ * Edge-triggered: of a socket that was read empty the kernel need not find out once more that it
+ * is empty, before each wait. A change of what is watched tells the present state anew: so whoever
+ * left something behind (has_more) asks for that.
+ */
 static void watch_socket(struct baton_conn *conn)
 {
 	if (conn->state == CONN_ENDED) {
@@ -169,10 +180,11 @@ static void watch_socket(struct baton_conn *conn)
 	unsigned wanted = wanted_events(conn);
 	int failed = 0;
 	if (conn->io.fd < 0 && wanted != 0) {
-		failed = loop_io_add(loop, &conn->io, conn->fd, wanted, handle_event);
-	} else if (conn->io.fd >= 0 && wanted != conn->interest) {
-		failed = loop_io_change(loop, &conn->io, wanted);
+		failed = loop_io_add(loop, &conn->io, conn->fd, wanted | LOOP_EDGE, handle_event);
+	} else if (conn->io.fd >= 0 && (wanted != conn->interest || conn->has_more)) {
+		failed = loop_io_change(loop, &conn->io, wanted | LOOP_EDGE);
 	}
+	conn->has_more = false;
 	conn->interest = wanted & CONN_INTERESTS;
 	if (failed != 0) {
 		conn_break(conn);

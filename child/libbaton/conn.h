@@ -57,6 +57,7 @@ struct baton_conn {
 	bool is_paused : 1;         /* baton_pause */
 	bool is_throttled : 1;      /* too much is queued: not read until all of it has left */
 	uint8_t interest : 6;       /* the loop_events that io is watched for */
+	bool has_more : 1;          /* the socket may have more than this event took or wrote */
 	bool lingers : 1;           /* LINGERING follows on FLUSHING */
 	bool is_mid_message : 1;    /* baton_send has sent pieces, and not the last one */
 	struct deflate_terms terms; /* set with the 101 */
@@ -65,7 +66,7 @@ struct baton_conn {
 
 enum conn_by { CONN_BY_CLIENT, CONN_BY_CHILD, CONN_BY_KEEPALIVE }; /* as handoff_closed.who */
 
-enum { CONN_INTERESTS = LOOP_READ | LOOP_WRITE | LOOP_LEFT };
+enum { CONN_INTERESTS = LOOP_READ | LOOP_WRITE | LOOP_LEFT | LOOP_URGENT };
 
 /* NULL without memory. Owns fd on success; the connection is in no table yet. */
 struct baton_conn *conn_create(struct baton *, uint64_t id, int fd);

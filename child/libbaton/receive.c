@@ -20,6 +20,9 @@
  * work, and every other client would wait for it. */
 enum { MOST_UNPACKED_BYTES = 256 * 1024 };
 
+/* The events of a socket from which one read need not take all. */
+enum { STOPS_EARLY = LOOP_LEFT | LOOP_HANGUP | LOOP_URGENT };
+
 static const char no_memory[] = "no memory";
 
 /* The client's direction has ended without a Close. What is queued for it is still written. */
@@ -188,22 +191,28 @@ void receive_kept(struct baton_conn *conn)
 	}
 }
 
-void receive_read(struct baton_conn *conn)
+void receive_read(struct baton_conn *conn, unsigned events)
 {
 	bool goes_on_later = conn->state == CONN_OPEN && loop_timer_is_running(&conn->timer);
 	if (conn->state != CONN_LINGERING &&
 	    (goes_on_later || buffer_length(conn->kept) > SESSION_MAX_TAIL)) {
 		receive_kept(conn); /* the end of file is behind it; and there is room to read then */
+		conn->has_more = true;
 		return;
 	}
 	uint8_t *to = conn->baton->receive + SESSION_MAX_TAIL;
 	ssize_t got = recv(conn->fd, to, HOST_RECEIVE_BYTES, MSG_DONTWAIT);
 	if (got < 0) {
+		conn->has_more |= errno == EINTR;
 		if (errno != EAGAIN && errno != EINTR) {
 			conn_break(conn);
 		}
 		return;
 	}
+	/* A read that was not filled has emptied the socket, epoll(7), Q9; but an end may follow, and
+	 * at an urgent mark a read stops early. So it does behind a descriptor that came on a Unix
+	 * socket: whoever sends one there waits for the answer to what follows until his next byte. */
+	conn->has_more |= got == HOST_RECEIVE_BYTES || (events & STOPS_EARLY);
 	if (got == 0) {
 		handle_end_of_file(conn);
 		return;

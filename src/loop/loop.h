@@ -99,7 +99,8 @@ void loop_on_turn_begin(struct loop *, loop_turn_fn *, void *data);
 
 /*
  * Watches fd. 0, or -1 with errno (epoll_ctl(2)); io->fd stays -1 then. The loop never closes fd
- * and never touches its flags.
+ * and never touches its flags. A change tells the present state anew, with LOOP_EDGE too, and also
+ * where the events are what they were.
  */
 int loop_io_add(struct loop *, struct loop_io *, int fd, unsigned events, loop_io_fn *);
 int loop_io_change(struct loop *, struct loop_io *, unsigned events);

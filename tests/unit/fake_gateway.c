@@ -104,6 +104,11 @@ static void app_writable(struct baton_conn *conn, void *app)
 	assert_int_equal(baton_queued(conn), 0);
 	fake_app.nested += in_app_call;
 	fake_app.writable++;
+	if (fake_app.on_writable != NULL) {
+		in_app_call = true;
+		fake_app.on_writable(conn);
+		in_app_call = false;
+	}
 }
 
 static void app_drain(struct baton *baton, unsigned ms, void *app)
@@ -254,11 +259,9 @@ void fake_empty_channel(void)
 	}
 }
 
-int fake_offer(uint64_t id, int type, const char *extra)
+void fake_offer_socket(uint64_t id, int fd, const char *extra)
 {
-	int pair[2];
 	char head[2048], payload[4096];
-	assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair), 0);
 	snprintf(head, sizeof head,
 		 "GET /chat?room=1 HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\n"
 		 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -271,8 +274,15 @@ int fake_offer(uint64_t id, int type, const char *extra)
 	handoff_pairs_add(&pairs, "HEAD", head, strlen(head));
 	assert_false(pairs.overflow);
 	assert_int_equal(
-		handoff_send(fake_channel, HANDOFF_CONNECTION, id, payload, pairs.length, pair[1]),
+		handoff_send(fake_channel, HANDOFF_CONNECTION, id, payload, pairs.length, fd),
 		HANDOFF_OK);
+}
+
+int fake_offer(uint64_t id, int type, const char *extra)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair), 0);
+	fake_offer_socket(id, pair[1], extra);
 	close(pair[1]);
 	return pair[0];
 }

@@ -27,6 +27,7 @@ struct fake_app {
 	bool echoes;
 	int nested; /* callbacks that ran inside a call of the app's */
 	void (*on_message)(struct baton_conn *);
+	void (*on_writable)(struct baton_conn *);
 	void (*on_open)(struct baton_conn *);
 };
 
@@ -61,7 +62,9 @@ const char *fake_pair(const struct handoff_message *, const char *key); /* NULL 
 void fake_fill_channel(void);
 void fake_empty_channel(void);
 
-/* Offers one end of a new socketpair of this type; the other end is returned. extra: head lines. */
+/* Offers this socket; extra: head lines. It stays the caller's. */
+void fake_offer_socket(uint64_t id, int fd, const char *extra);
+/* Offers one end of a new socketpair of this type; the other end is returned. */
 int fake_offer(uint64_t id, int type, const char *extra);
 /* The same with everything after it: TAKEN and a correct 101 are read. */
 int fake_connect(uint64_t id, int type);
