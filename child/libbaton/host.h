@@ -45,6 +45,8 @@ struct baton {
 	struct baton_conn *opening; /* whose open runs: its offer is channel.offer */
 	struct baton_conn *current; /* whose event runs: batch is its output */
 	size_t unpacked_bytes;      /* of what is being fed to current */
+	const void *in_place;       /* the message that is being told, if it stands in receive: right
+				       behind its frame's header, whose bytes nobody needs any more */
 	size_t batch_length;
 	uint8_t batch[HOST_BATCH_BYTES];
 	uint8_t receive[SESSION_MAX_TAIL + HOST_RECEIVE_BYTES]; /* kept bytes go before a read */

@@ -62,7 +62,9 @@ static void handle_piece(struct baton_conn *conn, const struct session_piece *pi
 		return;
 	}
 	if (piece->first && piece->last) {
+		conn->baton->in_place = piece->at;
 		deliver_whole(conn, piece, piece->at, piece->len);
+		conn->baton->in_place = NULL;
 		return;
 	}
 	if ((conn->baton->app.flags & BATON_PIECES) && !piece->packed) {

@@ -78,6 +78,9 @@ static void app_message(struct baton_conn *conn, int type, const void *data, siz
 	if (fake_app.echoes) {
 		baton_send(conn, type, data, len);
 	}
+	if (fake_app.on_data != NULL) {
+		fake_app.on_data(conn, type, data, len);
+	}
 	if (fake_app.on_message != NULL) {
 		fake_app.on_message(conn);
 	}

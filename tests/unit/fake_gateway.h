@@ -26,6 +26,7 @@ struct fake_app {
 	struct baton_conn *conn; /* of the last open; NULL once it is closed */
 	bool echoes;
 	int nested; /* callbacks that ran inside a call of the app's */
+	void (*on_data)(struct baton_conn *, int type, const void *data, size_t len);
 	void (*on_message)(struct baton_conn *);
 	void (*on_writable)(struct baton_conn *);
 	void (*on_open)(struct baton_conn *);
