@@ -114,6 +114,7 @@ const scenarios = {
 	async block() {
 		const ada = await tab('blocked', 'Ada');
 		const eve = await elsewhere(ada, 'Eve');
+		await waitState(ada, 'echo', 'well');
 		await ada.click('#block');
 		await waitState(ada, 'chat', 'late');
 		await ada.waitForSelector('.box[data-mine~="chat"][data-state="blocked"]');
@@ -126,13 +127,14 @@ const scenarios = {
 		const took = Date.now() - began;
 		await sees(newcomer, 'Here all is well', ANSWER_MS);
 		await shot(ada, 'block');
+		await waitState(ada, 'echo', 'well'); // it goes on: a new page may have held up this one
 		assert.equal(await stateOf(ada, 'chat'), 'late', `still blocked, ${took} ms later`);
-		assert.equal(await stateOf(ada, 'echo'), 'well', 'the echo goes on');
 		await tells(ada, /newcomer to \/echo was let in/);
 		await say(ada, 'Sent to a child that does not listen');
 		await sees(ada, 'Sent to a child that does not listen');
 		await tells(ada, /You made child chat \d \(pid \d+\) compute for 5 s without a pause/);
-		await tells(ada, /It answered again after ([5-9]|\d\d)[\d.]* s and had lost nothing/);
+		// The page counts from when it was told, and that may be a moment after the beginning.
+		await tells(ada, /It answered again after (4\.[5-9]|[5-9]|\d\d)[\d.]* s and had lost nothing/);
 		assert.match(await ada.textContent('#target'), /^The buttons act on/);
 		assert.ok(await ada.isEnabled('#crash'));
 		assert.equal(await eve.locator('.entry:not(.empty)').count(), 0, 'Eve never noticed');

@@ -165,12 +165,19 @@ class Gateway:
 
     # -- the log ---------------------------------------------------------------------------
 
+    def _read_piece(self):
+        return self.process.stderr.read1(1 << 16)
+
     def _read_log(self):
-        for raw in self.process.stderr:
+        """What the gateway wrote in one go is seen in one go."""
+        rest = b""
+        while piece := self._read_piece():
+            *lines, rest = (rest + piece).split(b"\n")
             with self._changed:
-                self.lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
+                self.lines += [line.decode("utf-8", "replace") for line in lines]
                 self._changed.notify_all()
         with self._changed:
+            self.lines += [rest.decode("utf-8", "replace")] if rest else []
             self._log_ended = True
             self._changed.notify_all()
 

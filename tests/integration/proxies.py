@@ -34,10 +34,12 @@ def addresses():
             for name, unix, tcp in rows[first:first + 3]}
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports():
+    """Two that differ: both are held until both are known."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in one, other:
+            probe.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 class Certificates:
@@ -79,7 +81,7 @@ class Proxy:
             raise
 
     def start(self):
-        self.plain_port, self.tls_port = free_port(), free_port()
+        self.plain_port, self.tls_port = free_ports()
         self.configuration = self.directory / "configuration"
         self.configuration.write_text(self.wrap(self.changed()), encoding="utf-8")
         with open(self.log, "ab") as log:

@@ -255,7 +255,7 @@ def test_kept_question_of_a_killed_child_is_put_to_another(serve):
 
 
 def test_answers_that_a_child_gave_before_it_exited_count(serve):
-    gateway = serve(config(LONG, auth_children=1))
+    gateway = serve(config(LONG, app='offer_timeout = "10s"', auth_children=1))
     kept = [keep(gateway, f"keep&number={number}") for number in range(8)]
     child = pids(gateway, "who")[0]
     last = Client(gateway, "/fault?release&exit")
@@ -270,7 +270,7 @@ def test_question_that_kills_child_after_child_is_answered_with_503(serve):
     gateway = serve(config(auth_children=3))
     response = refused(gateway, Client(gateway, "/fault?die"), "auth-down")
     assert (response.status, "retry-after" in response.headers) == (503, True)
-    assert len(gateway.events("child-exit", pool="who")) == 3
+    assert len(gateway.wait_events("child-exit", 3, pool="who")) == 3
     wait_ready(gateway, 3, "who")
 
 
@@ -278,17 +278,17 @@ def test_stopped_auth_child_delays_questions_and_loses_none(serve):
     gateway = serve(config())
     with Stopped(pids(gateway, "who")[0]):
         clients = [Client(gateway, f"/fault?user={i}") for i in range(50)]
-        assert answers(clients) == [101] * 50
+        assert answers(clients, 10) == [101] * 50
     assert status(gateway)["connections"]["taken_back"] >= 1
     assert not gateway.events("child-exit")
 
 
 def test_question_that_is_never_answered_is_503_at_the_deadline_and_the_child_lives(serve):
-    gateway = serve(config('handover_timeout = "300ms"  ping_timeout = "200ms"', auth_children=1))
+    gateway = serve(config('handover_timeout = "1s"  ping_timeout = "200ms"', auth_children=1))
     before = pids(gateway, "who")
     began = time.monotonic()
     response = refused(gateway, Client(gateway, "/fault?keep"), "auth-busy")
-    assert 0.29 <= time.monotonic() - began < 2
+    assert 0.99 <= time.monotonic() - began < 4
     assert (response.status, "retry-after" in response.headers) == (503, True)
     assert ask(gateway, "release&user=ann")["REMOTE_USER"] == "ann"  # the next one is answered
     ask(gateway, "release")                                          # and the late answer: ignored
@@ -297,7 +297,7 @@ def test_question_that_is_never_answered_is_503_at_the_deadline_and_the_child_li
 
 
 def test_stopped_auth_pool_answers_503_at_the_deadline(serve):
-    gateway = serve(config('handover_timeout = "300ms"', auth_children=1))
+    gateway = serve(config('handover_timeout = "1s"', auth_children=1))
     with Stopped(pids(gateway, "who")[0]):
         assert refused(gateway, Client(gateway), "auth-busy").status == 503
     Client(gateway).websocket().echo("let in again")
@@ -362,16 +362,16 @@ def test_gateway_that_drains_refuses_who_is_asked_about(start):
 
 
 def test_questions_beyond_capacity_wait_and_those_beyond_the_queue_are_refused(serve):
-    gateway = serve(config('capacity = 1  queue = 1  queue_timeout = "300ms"  '
-                           'handover_timeout = "2s"', auth_children=1))
+    gateway = serve(config('capacity = 1  queue = 1  queue_timeout = "1s"  '
+                           'handover_timeout = "4s"', auth_children=1))
     kept = keep(gateway)
     began = time.monotonic()
     waiting = Client(gateway)
     wait_connections(gateway, waiting=1)
     assert refused(gateway, Client(gateway), "auth-busy").status == 503
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 1
     assert refused(gateway, waiting, "auth-busy").status == 503
-    assert 0.29 <= time.monotonic() - began < 2
+    assert 0.99 <= time.monotonic() - began < 3.5
     assert kept.buffer == b""
 
 

@@ -229,7 +229,8 @@ def test_claims_that_are_good_are_taken(child, claims):
 
 
 def test_leeway_is_for_both_ends(keys):
-    late, early = jwt.token(exp=NOW - 200), jwt.token(nbf=NOW + 400)
+    now = int(time.time())
+    late, early = jwt.token(exp=now - 200), jwt.token(nbf=now + 400)
     for leeway, expected in (("600", ALLOW), ("0", DENY)):
         with AuthChild("--leeway", leeway, *keys["secret"][2]) as child:
             assert [child.bearer(token)[0] for token in (late, early)] == 2 * [expected]

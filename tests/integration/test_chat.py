@@ -6,6 +6,7 @@ import json
 import random
 import select
 import subprocess
+import time
 from urllib.parse import quote
 
 import pytest
@@ -25,7 +26,7 @@ route "/plain"  { pool = "plain" }
 route "/status" { pool = "status" }
 route "/lost"   { pool = "lost" }
 """
-BLOCK_MS = 1500
+BLOCK_MS = 4000
 UNESCAPED = "-_.!~*'()"  # what encodeURIComponent leaves as it is
 
 
@@ -85,6 +86,7 @@ def join(chat):
     yield enter
     for member in mine:
         member.connection.close()
+    probes.wait_connections(chat, open=0, admitting=0)  # the next test's member is not "ada (2)"
     assert {c["pid"] for c in probes.children(chat, "chat")} == before, chat.log()
 
 
@@ -235,11 +237,12 @@ def test_a_line_has_its_limits(join):
 
 def test_more_than_a_few_lines_a_second_are_too_many(join):
     ada = join("fast", "ada")
+    began = time.monotonic()
     for i in range(20):
         ada.say(f"{i}")
     answers = [ada.next() for _ in range(20)]
     lines = [a for a in answers if a["what"] == "line"]
-    assert 10 <= len(lines) <= 15, answers
+    assert 10 <= len(lines) <= 11 + 5 * (time.monotonic() - began), answers
     refused = [a for a in answers if a["what"] == "error"]
     assert {a["error"] for a in refused} == {"too-fast"}
     assert "at most 5 lines a second" in refused[0]["text"]

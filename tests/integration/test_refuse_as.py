@@ -14,7 +14,7 @@ import raw
 import tools
 import wsclient
 from gateway import REPOSITORY, TIMEOUT_SECS, Gateway
-from probes import Client, pool, wait_until
+from probes import Client, pool, wait_connections
 
 HERE = Path(__file__).resolve().parent
 BROWSER = REPOSITORY / "tests" / "browser" / "refused.test.js"
@@ -31,8 +31,9 @@ REFUSALS = {
 }
 CONFIG = (pool(children=1, route=CLOSE)
           + pool("baton-echo", children=1, name="full", route=CLOSE,
-                 options='capacity = 1  queue = 10  queue_timeout = "100ms"')
-          + pool("baton-echo", children=1, name="crowded", route=f"connections = 1  {CLOSE}")
+                 options='capacity = 1  queue = 10  queue_timeout = "100ms"  keepalive = "0s"')
+          + pool("baton-echo", children=1, name="crowded", route=f"connections = 1  {CLOSE}",
+                 options='keepalive = "0s"')  # who holds a place here answers no ping
           + 'pool "who" { kind = "auth"  command = '
           + f'{{"{sys.executable}", "-B", "{AUTH_CHILD}"}} }}\n'
           + pool("baton-echo", children=1, name="asked", route=f'auth = "who"  {CLOSE}'))
@@ -91,7 +92,8 @@ def test_limits_are_told_by_a_close_frame_too(serve):
     code, reason, _ = closed(gateway, "/fault")
     assert (code, reason[:29]) == (1013, "Too many connections from you")
     holder.close()
-    wait_until(lambda: Client(gateway).answer() == 101, "a place")
+    wait_connections(gateway, open=0)
+    Client(gateway).websocket().echo("a place")
 
 
 def test_client_that_answers_the_close_meets_no_reset(gateway):

@@ -346,18 +346,18 @@ def test_line_left_out_of_nginx_shows(gateway, certificates, line, status):
 # -- idle connections ------------------------------------------------------------------------
 
 IDLE = """
-pool "kept"   { command = {"baton-echo"}  children = 1  keepalive = "400ms" }
+pool "kept"   { command = {"baton-echo"}  children = 1  keepalive = "1s" }
 pool "silent" { command = {"baton-echo"}  children = 1  keepalive = "0s" }
 route "/kept"   { pool = "kept" }
 route "/silent" { pool = "silent" }
 """
-# block: the idle limit that it has (or by default), and 1 s instead
+# block: the idle limit that it has (or by default), and 3 s instead
 IDLE_LIMITS = {
-    "nginx": {"proxy_http_version 1.1;": "proxy_http_version 1.1; proxy_read_timeout 1s;"},
-    "nginx-stream": {"proxy_timeout 60s;": "proxy_timeout 1s;"},
-    "haproxy": {"timeout tunnel 60s": "timeout tunnel 1s"},
-    "haproxy-tcp": {"timeout client 60s": "timeout client 1s",
-                    "timeout server 60s": "timeout server 1s"},
+    "nginx": {"proxy_http_version 1.1;": "proxy_http_version 1.1; proxy_read_timeout 3s;"},
+    "nginx-stream": {"proxy_timeout 60s;": "proxy_timeout 3s;"},
+    "haproxy": {"timeout tunnel 60s": "timeout tunnel 3s"},
+    "haproxy-tcp": {"timeout client 60s": "timeout client 3s",
+                    "timeout server 60s": "timeout server 3s"},
 }
 
 
@@ -378,7 +378,7 @@ def test_idle_connection_ends_by_the_proxy_unless_it_is_pinged(start, certificat
 
 # -- two gateways ----------------------------------------------------------------------------
 
-ROOMS = [f"room{number}" for number in range(16)]
+ROOMS = [f"room{number}" for number in range(64)]
 
 
 @pytest.fixture(params=["nginx-two", "haproxy-two"], name="pair")

@@ -120,7 +120,7 @@ def test_full_gateway_with_many_half_heads_pauses_accepting_and_recovers(serve, 
 
 @pytest.mark.parametrize("program", ["baton-echo", "baton-fault"])
 def test_child_at_its_limit_of_descriptors_loses_nobody(serve, program):
-    gateway = serve(pool(program, options='ping_interval = "100ms"'))
+    gateway = serve(pool(program, options='ping_interval = "100ms"  offer_timeout = "10s"'))
     poor, rich = pids(gateway)
     before = set_nofile(poor, max(descriptors(poor)) + 2)
     parent, child = Watch(gateway.pid), Watch(poor)
@@ -258,10 +258,9 @@ class Unread(Gateway):
         self.reading.set()
         super().__init__(*args, **kwargs)
 
-    def _read_log(self):
-        source, self.process.stderr = self.process.stderr, None
-        self.process.stderr = (self.reading.wait() and line for line in source)
-        super()._read_log()
+    def _read_piece(self):
+        self.reading.wait()
+        return super()._read_piece()
 
 
 def test_log_that_nobody_reads_delays_nobody_and_is_counted():

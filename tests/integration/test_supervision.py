@@ -15,6 +15,7 @@ from probes import (Client, Stopped, Watch, answers, children, descriptors,
                     wait_until)
 
 HEARTBEAT = 'ping_interval = "50ms"  ping_timeout = "700ms"'
+PATIENT = 'offer_timeout = "10s"'  # no stall of the machine moves a client to another child
 INHERITED = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LC_ALL",
              "LC_CTYPE", "ASAN_OPTIONS", "UBSAN_OPTIONS", "BATON_FD", "BATON_PROTOCOL"}
 OF_A_LOOP = {"anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[signalfd]",
@@ -63,7 +64,7 @@ def zombies(gateway):
 
 
 def test_killed_child_takes_its_own_connections_and_nobody_elses(serve):
-    gateway = serve(pool("baton-echo", children=3, options='offer_timeout = "10s"'))
+    gateway = serve(pool("baton-echo", children=3, options=PATIENT))
     owners = by_pid(gateway, connect(gateway, 9))
     assert len(owners) == 3
     for clients in owners.values():
@@ -71,7 +72,8 @@ def test_killed_child_takes_its_own_connections_and_nobody_elses(serve):
             client.echo("before")
     victim = pids(gateway)[1]
     os.kill(victim, signal.SIGKILL)
-    for client in owners.pop(victim):
+    lost = owners.pop(victim)
+    for client in lost:
         client.connection.read_eof()
     for clients in owners.values():
         for client in clients:
@@ -80,15 +82,15 @@ def test_killed_child_takes_its_own_connections_and_nobody_elses(serve):
     now = wait_ready(gateway, 3)
     assert victim not in now and set(owners) < set(now)
     died = gateway.wait_event("child-exit")
-    assert (died["signal"], died["connections"]) == ("9", "3")
+    assert (died["signal"], died["connections"]) == ("9", str(len(lost)))
     follower = gateway.wait_event("child-start", pid=now[1])
-    assert when(follower) - when(died) < 0.1
-    assert len(gateway.events("close", by="child-death")) == 3
+    assert when(follower) - when(died) < 0.3  # the least delay is 375 ms
+    assert len(gateway.events("close", by="child-death")) == len(lost)
     connect(gateway, 3)[0].echo("by a successor")
 
 
 def test_32_children_killed_at_once_are_all_replaced_and_reaped(serve):
-    gateway = serve(pool("baton-echo", children=32))
+    gateway = serve(pool("baton-echo", children=32, options=PATIENT))
     for _ in range(3):
         clients = connect(gateway, 64)
         victims = pids(gateway)
@@ -120,7 +122,8 @@ def test_child_is_started_with_exactly_what_the_protocol_says(start, tmp_path):
     gateway = start(pool(["sleep", "600"], children=1, options=f'environment = {{"COLOUR=red"}}'
                          f'  directory = "{tmp_path}"'), wait_ready=False)
     pid = int(gateway.wait_event("child-start")["pid"])
-    wait_until(lambda: os.readlink(f"/proc/{pid}/exe").endswith("sleep"), "exec")
+    wait_until(lambda: os.readlink(f"/proc/{pid}/exe").endswith("sleep") and
+               process_info(pid)[2] == "S", "its sleep: it has loaded its libraries")
     fds = descriptors(pid)
     assert sorted(fds) == [0, 1, 2, 3], fds
     assert fds[0] == "/dev/null" and fds[1] == fds[2] and fds[1].startswith("pipe:")
@@ -151,7 +154,7 @@ def check_descriptors(gateway):
 
 
 def test_no_descriptor_leaks_into_a_child_or_its_successor(serve):
-    gateway = serve(pool("baton-echo", children=4))
+    gateway = serve(pool("baton-echo", children=4, options=PATIENT))
     check_descriptors(gateway)
     clients = connect(gateway, 8)
     victims = pids(gateway)[::2]
@@ -207,7 +210,7 @@ def test_child_that_is_not_ready_in_time_is_killed_and_replaced(start):
     late = gateway.wait_event("child-start-timeout")
     assert late["reason"] == "no READY within start_timeout"
     assert gateway.wait_event("child-exit", pid=late["pid"])["signal"] == "9"
-    assert len(gateway.wait_events("child-start", 2)) == 2
+    gateway.wait_events("child-start", 2)
 
 
 def test_slow_start_within_start_timeout_is_fine(serve):
@@ -240,7 +243,7 @@ def test_stopped_child_is_found_stuck_and_killed(serve):
 
 
 def test_child_in_an_endless_loop_is_aborted(serve):
-    gateway = serve(pool(options=HEARTBEAT))
+    gateway = serve(pool(options=f"{HEARTBEAT}  {PATIENT}"))
     first, second = connect(gateway, 2)
     first.echo("block 60000")
     victim = gateway.wait_event("child-stuck")["pid"]
@@ -308,16 +311,17 @@ def test_pool_whose_children_exit_at_once_fails_and_refuses_at_once(failing):
 
 def test_restarts_back_off(failing):
     starts = [when(e) for e in failing.wait_events("child-start", 5, pool="broken")]
-    waits = [later - earlier for earlier, later in zip(starts, starts[1:5])]
+    exits = [when(e) for e in failing.wait_events("child-exit", 4, pool="broken")]
+    waits = [start - end for end, start in zip(exits, starts[1:5])]
     for wait, middle in zip(waits, (0.5, 1, 2, 4)):
         assert 0.75 * middle - 0.05 < wait < 1.25 * middle + 0.5, waits
-    assert len(starts) < 10
+    assert len(starts) < 12
     assert failing.watch.load() < 0.1
 
 
 def test_failed_pool_recovers_when_its_program_works_again(failing):
     (failing.directory / "works").touch()
-    failing.wait_event("pool-recovered", timeout=30)
+    failing.wait_event("pool-recovered", timeout=60)  # the longest delay is 37.5 s
     client = connect(failing, 1, "/broken")[0]
     client.echo("it works")
     client.close()

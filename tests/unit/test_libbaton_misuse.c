@@ -180,6 +180,7 @@ static void test_close_leaves_out_a_reason_that_is_not_utf8(void **state)
 		fake_write(client, FAKE_FIN | 8, "\x0f\xa0", 2);
 		fake_turns();
 		assert_string_equal(fake_app.why, "");
+		assert_int_equal(fake_hear_report().code, 4000);
 		close(client);
 	}
 }
