@@ -6,6 +6,7 @@
  */
 #include "libbaton/channel.h"
 
+#include "handoff/pairs.h"
 #include "libbaton/conn.h"
 #include "libbaton/host.h"
 #include "libbaton/offer.h"

@@ -7,6 +7,7 @@
 #include "libbaton/question.h"
 #include "libbaton/reports.h"
 #include "loop/loop.h"
+#include "loop/timers.h"
 
 #include <stdbool.h>
 

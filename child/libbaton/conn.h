@@ -10,6 +10,7 @@
 #include "libbaton/deflate.h"
 #include "libbaton/session.h"
 #include "loop/loop.h"
+#include "loop/timers.h"
 
 struct buffer;
 struct queue;

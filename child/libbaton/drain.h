@@ -3,9 +3,11 @@
 #ifndef BATON_DRAIN_H
 #define BATON_DRAIN_H
 
-#include "loop/loop.h"
+#include "loop/timers.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct baton;
 

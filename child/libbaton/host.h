@@ -13,7 +13,7 @@
 #include "libbaton/table.h"
 #include "libbaton/topics.h"
 #include "libbaton/watch.h"
-#include "loop/loop.h"
+#include "loop/timers.h"
 
 enum {
 	HOST_RECEIVE_BYTES = 64 * 1024, /* of one read */

@@ -3,7 +3,7 @@
 #ifndef BATON_KEEPALIVE_H
 #define BATON_KEEPALIVE_H
 
-#include "loop/loop.h"
+#include "loop/timers.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -6,6 +6,8 @@
  */
 #include "libbaton/metadata.h"
 
+#include "handoff/pairs.h"
+
 #include <stdbool.h>
 #include <string.h>
 

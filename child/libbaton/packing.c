@@ -7,6 +7,7 @@
 #include "libbaton/packing.h"
 
 #include "handoff/handoff.h"
+#include "handoff/pairs.h"
 #include "handoff/utf8.h"
 #include "libbaton/conn.h"
 #include "libbaton/host.h"

@@ -6,6 +6,7 @@
  */
 #include "libbaton/question.h"
 
+#include "handoff/pairs.h"
 #include "libbaton/host.h"
 #include "libbaton/metadata.h"
 

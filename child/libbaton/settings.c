@@ -5,6 +5,7 @@
  */
 #include "libbaton/settings.h"
 
+#include "handoff/pairs.h"
 #include "libbaton/host.h"
 #include "libbaton/startup.h"
 

@@ -3,7 +3,7 @@
 #ifndef BATON_WATCH_H
 #define BATON_WATCH_H
 
-#include "loop/loop.h"
+#include "loop/timers.h"
 
 #include <pthread.h>
 

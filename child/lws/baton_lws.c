@@ -6,6 +6,7 @@
  */
 #include "lws/baton_lws.h"
 
+#include "handoff/pairs.h"
 #include "libbaton/startup.h"
 #include "lws/adapter.h"
 

@@ -7,6 +7,7 @@
  */
 #include "lws/adapter.h"
 
+#include "handoff/pairs.h"
 #include "libbaton/startup.h"
 
 #include <errno.h>

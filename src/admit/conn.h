@@ -15,6 +15,7 @@
 
 #include "admit/closing.h"
 #include "admit/forwarded.h"
+#include "loop/loop.h"
 #include "pool/handover.h"
 
 #include <stdbool.h>

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "loop/loop.h"
+#include "loop/timers.h"
 #include "unixsock.h"
 
 #include <stdbool.h>

@@ -8,6 +8,7 @@
 #include "admit/request.h"
 #include "config/config.h"
 #include "handoff/handoff.h"
+#include "handoff/pairs.h"
 
 enum { MAX_HEAD_BYTES = 16 * 1024 };
 

@@ -6,6 +6,7 @@
 
 #include "fdutil.h"
 #include "log.h"
+#include "loop/timers.h"
 #include "unixsock.h"
 
 #include <errno.h>

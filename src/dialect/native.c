@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "fdutil.h"
+#include "handoff/pairs.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
  *	4  u32 length    of the payload: the packet's size minus 16
  *	8  u64 id        the connection, or 0
  *
- * then the payload: "KEY=VALUE\0" pairs, or for CLOSED an array of struct handoff_closed.
+ * then the payload: "KEY=VALUE\0" pairs (pairs.h), or for CLOSED an array of struct handoff_closed.
  * CONNECTION carries exactly one descriptor, every other type none; a child never sends one.
  *
  * Used by both sides. No state, no allocation, no log.
@@ -100,36 +100,6 @@ enum handoff_result handoff_send(int channel, unsigned type, uint64_t id, const 
  */
 enum handoff_result handoff_receive(int channel, char buf[HANDOFF_MAX_BYTES],
 				    struct handoff_message *message_r, int *fd_r);
-
-/*
- * A writer of pairs over the caller's memory. When something does not fit, overflow is set, and
- * stays set, and length no longer counts. Keys are [A-Z0-9_-]; a value has no NUL.
- */
-struct handoff_pairs {
-	char *at;
-	size_t size, length;
-	bool overflow;
-};
-
-void handoff_pairs_init(struct handoff_pairs *, void *buf, size_t size);
-void handoff_pairs_add(struct handoff_pairs *, const char *key, const char *value, size_t len);
-void handoff_pairs_add_number(struct handoff_pairs *, const char *key, uint64_t value);
-
-/* Is the payload empty or a sequence of well-formed pairs? Checked once, where it arrives. */
-bool handoff_pairs_are_valid(const char *payload, size_t bytes);
-
-/* The value of a key, NUL-terminated, inside payload; NULL when absent. payload must be valid. */
-const char *handoff_pairs_find(const char *payload, size_t bytes, const char *key);
-
-/* A decimal value; fallback when the key is absent; false when it is no number below 2^63. */
-bool handoff_pairs_number(const char *payload, size_t bytes, const char *key, uint64_t fallback,
-			  uint64_t *value_r);
-
-/* The same of a message, for settings: the fallback also for what is no such number. */
-uint64_t handoff_number(const struct handoff_message *, const char *key, uint64_t fallback);
-
-/* The same where more than INT32_MAX makes no difference: milliseconds, codes. */
-unsigned handoff_small_number(const struct handoff_message *, const char *key, unsigned fallback);
 
 /* May it stand as a DENY's CHALLENGE? Visible ASCII, spaces and tabs between (RFC 9110, 5.5,
  * without its obs-text), at most HANDOFF_MAX_CHALLENGE_BYTES and not empty. */

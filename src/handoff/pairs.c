@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * "KEY=VALUE\0" pairs, the payload of most messages: writing over the caller's memory, checking
- * once on arrival, finding. See handoff.h.
+ * once on arrival, finding. See pairs.h.
  */
+#include "handoff/pairs.h"
+
 #include "handoff/handoff.h"
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The event loop that the gateway and libbaton share: descriptors, timers, signals, a wake-up
- * from other threads; Linux epoll. One thread owns a loop and makes every call but loop_wake.
+ * The event loop that the gateway and libbaton share: descriptors, timers (timers.h), signals, a
+ * wake-up from other threads; Linux epoll. One thread owns a loop and makes every call but loop_wake.
  *
  * Why not a library: a socket that is handed over exists twice for a moment, and epoll watches
  * the open file, not the number (epoll(7), Q6). So a descriptor is always removed here before
@@ -24,8 +24,6 @@
 
 struct loop;
 struct loop_io;
-struct loop_timer;
-struct loop_lane;
 
 enum loop_events {
 	LOOP_READ = 1,
@@ -37,7 +35,6 @@ enum loop_events {
 };
 
 typedef void loop_io_fn(struct loop_io *, unsigned events);
-typedef void loop_timer_fn(struct loop_timer *);
 typedef void loop_signal_fn(void *data, const struct signalfd_siginfo *);
 typedef void loop_turn_fn(void *data);
 
@@ -45,23 +42,6 @@ typedef void loop_turn_fn(void *data);
 struct loop_io {
 	int fd;
 	loop_io_fn *handle;
-};
-
-/* One deadline. It runs while next is not NULL. */
-struct loop_timer {
-	struct loop_timer *prev, *next;
-	uint64_t due_ms;
-};
-
-/*
- * A lane: timers of one kind in the order of their deadlines. Starting walks from the far end,
- * so equal waits (the usual case: one lane a kind of wait) cost the same however many there are.
- */
-struct loop_lane {
-	struct loop_timer ends; /* sentinel */
-	struct loop *loop;
-	struct loop_lane *next_lane;
-	loop_timer_fn *handle;
 };
 
 /* NULL with errno when epoll cannot be had. */
@@ -108,26 +88,6 @@ int loop_io_change(struct loop *, struct loop_io *, unsigned events);
 /* Stops watching; events already reported in this turn are dropped. Safe when not watched. Must
  * come before close(2) or the passing of the descriptor. */
 void loop_io_remove(struct loop *, struct loop_io *);
-
-/* A lane belongs to its loop until loop_lane_finish, which stops its timers. */
-void loop_lane_init(struct loop_lane *, struct loop *, loop_timer_fn *);
-void loop_lane_finish(struct loop_lane *);
-
-/* (Re)starts a timer; it fires once, wait_ms after loop_now_ms. A timer is zeroed before first
- * use. */
-void loop_timer_start(struct loop_lane *, struct loop_timer *, unsigned wait_ms);
-void loop_timer_stop(struct loop_timer *); /* safe when it does not run */
-int loop_timer_is_running(const struct loop_timer *);
-
-/* For the handler of a timer: how many milliseconds ago it was due. */
-uint64_t loop_timer_late_ms(const struct loop_lane *, const struct loop_timer *);
-
-/*
- * For the handler of a deadline on somebody else. Does it fire late? Then this process itself stood
- * still or was busy, and what its peers sent in time may be unread: 1, and the timer fires once
- * more, after a moment in which that is read. 0: the deadline is missed.
- */
-int loop_timer_grace(struct loop_lane *, struct loop_timer *);
 
 /* Blocks these signals in the calling thread and delivers them as calls of fn in the loop. Once a
  * loop. 0, or -1 with errno (signalfd(2)). */

@@ -5,6 +5,7 @@
 #define BATON_LOOP_PRIVATE_H
 
 #include "loop/loop.h"
+#include "loop/timers.h"
 
 #include <stdbool.h>
 #include <sys/epoll.h>

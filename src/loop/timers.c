@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop's timers: see loop.h. Those of a lane mostly wait equally long, so a new one belongs at
+ * The loop's timers: see timers.h. Those of a lane mostly wait equally long, so a new one belongs at
  * the end and the first is due first: no heap, no tree. Reads no clock: loop.c does, once a turn.
  */
 #include "loop/loop_private.h"

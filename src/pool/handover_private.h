@@ -3,6 +3,7 @@
 #ifndef BATON_HANDOVER_PRIVATE_H
 #define BATON_HANDOVER_PRIVATE_H
 
+#include "loop/loop.h"
 #include "pool/handover.h"
 
 /* Are children of this pool asked, or do they take sockets? */

@@ -8,6 +8,7 @@
 #include "supervise/answer.h"
 
 #include "handoff/handoff.h"
+#include "handoff/pairs.h"
 #include "pool/handover.h"
 
 #include <string.h>

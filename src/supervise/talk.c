@@ -7,6 +7,7 @@
 #include "supervise/talk.h"
 
 #include "config/config.h"
+#include "handoff/pairs.h"
 #include "journal.h"
 #include "pool/ledger.h"
 #include "supervise/answer.h"

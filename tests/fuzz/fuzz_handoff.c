@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "handoff/handoff.h"
+#include "handoff/pairs.h"
 
 enum {
 	OPTION_DESCRIPTORS = 0x03, /* so many go along */

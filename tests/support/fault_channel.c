@@ -5,6 +5,8 @@
  */
 #include "fault.h"
 
+#include "handoff/pairs.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>

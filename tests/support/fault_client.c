@@ -6,6 +6,7 @@
  */
 #include "fault.h"
 
+#include "handoff/pairs.h"
 #include "libbaton/handshake.h"
 
 #include <errno.h>

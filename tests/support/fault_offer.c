@@ -6,6 +6,8 @@
  */
 #include "fault.h"
 
+#include "handoff/pairs.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>

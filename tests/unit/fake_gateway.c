@@ -9,6 +9,7 @@
 
 #include "fake_gateway.h"
 
+#include "handoff/pairs.h"
 #include "libbaton/channel.h"
 
 #include <dirent.h>

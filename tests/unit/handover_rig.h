@@ -16,6 +16,7 @@
 
 #include "config/config.h"
 #include "descriptors.h"
+#include "loop/loop.h"
 #include "pool/handover.h"
 #include "pool/hash.h"
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "handoff/handoff.h"
+#include "handoff/pairs.h"
 #include "pool/handover.h"
 #include "supervise/answer.h"
 

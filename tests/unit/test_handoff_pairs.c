@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "handoff/handoff.h"
+#include "handoff/pairs.h"
 
 #include <stdlib.h>
 #include <string.h>

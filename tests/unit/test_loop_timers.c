@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "loop/loop.h"
+#include "loop/timers.h"
 
 #include <limits.h>
 #include <stdbool.h>

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "descriptors.h"
 #include "dialect/native.h"
+#include "handoff/pairs.h"
 
 #include <poll.h>
 #include <pthread.h>

@@ -12,6 +12,8 @@
 
 #include "fake_gateway.h"
 
+#include "handoff/pairs.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
