@@ -33,10 +33,14 @@ static uint64_t moved_ms;
 static char packet[HANDOFF_MAX_BYTES];
 static bool in_app_call;
 
-/* In place of libc's, for the loop: time passes when a test says so. */
+/* In place of libc's, for the loop's clock alone: time passes when a test says so. By the other one
+ * libFuzzer judges what takes too long. */
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
 	long result = syscall(SYS_clock_gettime, clock, now);
+	if (clock != CLOCK_MONOTONIC) {
+		return (int)result;
+	}
 	now->tv_sec += (time_t)(moved_ms / 1000);
 	now->tv_nsec += (long)(moved_ms % 1000) * 1000000;
 	now->tv_sec += now->tv_nsec / 1000000000;

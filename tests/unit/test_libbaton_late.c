@@ -14,6 +14,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LONG_MS = 6000, MANY = 300 }; /* more than the loop handles in a turn */
@@ -157,10 +158,23 @@ static void test_last_words_wait_while_somebody_reads(void **state)
 	assert_int_equal(fake_app.code, 1008);
 }
 
+/* What runs these tests, and the fuzzer, measure by another one. */
+static void test_clock_that_a_test_moves_is_the_loops_alone(void **state)
+{
+	(void)state;
+	struct timespec before, after;
+	clock_gettime(CLOCK_REALTIME, &before);
+	fake_pass_ms(60 * LONG_MS);
+	clock_gettime(CLOCK_REALTIME, &after);
+	assert_in_range(after.tv_sec - before.tv_sec, 0, LONG_MS / 1000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_clock_that_a_test_moves_is_the_loops_alone),
 		TEST(test_close_after_long_work_waits_for_the_answer),
 		TEST(test_last_words_after_long_work_linger),
 		TEST(test_timer_that_begins_after_long_work_waits_as_long),
