@@ -19,6 +19,7 @@ import wsclient
 from gateway import BATON, BIN_DIR, TIMEOUT_SECS
 
 TICK_SECS = 0.005
+PATIENT = 'offer_timeout = "10s"'  # of a pool: no stall of the machine moves an offer
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 IS_SANITIZED = b"__asan_init" in BATON.read_bytes()
 OPEN_LINE = re.compile(

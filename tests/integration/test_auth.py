@@ -17,8 +17,8 @@ import pytest
 import raw
 import wsclient
 from gateway import REPOSITORY, Gateway, process_info, run_baton
-from probes import (Client, Stopped, answers, children, opened, pids, status, wait_connections,
-                    wait_ready, wait_until)
+from probes import (PATIENT, Client, Stopped, answers, children, opened, pids, status,
+                    wait_connections, wait_ready, wait_until)
 
 SUPPORT = REPOSITORY / "tests" / "support"
 LONG = 'queue_timeout = "20s"  handover_timeout = "20s"'
@@ -255,7 +255,7 @@ def test_kept_question_of_a_killed_child_is_put_to_another(serve):
 
 
 def test_answers_that_a_child_gave_before_it_exited_count(serve):
-    gateway = serve(config(LONG, app='offer_timeout = "10s"', auth_children=1))
+    gateway = serve(config(LONG, app=PATIENT, auth_children=1))
     kept = [keep(gateway, f"keep&number={number}") for number in range(8)]
     child = pids(gateway, "who")[0]
     last = Client(gateway, "/fault?release&exit")

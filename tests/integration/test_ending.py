@@ -12,7 +12,7 @@ import pytest
 import raw
 import tools
 from gateway import BIN_DIR, REPOSITORY, Gateway, process_info, wait_gone
-from probes import Client, answers, opened, pids, pool, wait_until
+from probes import PATIENT, Client, answers, opened, pids, pool, wait_until
 
 
 def patient_pool(command="baton-echo", children=2, drain="1m", stop="1m"):
@@ -180,7 +180,7 @@ def test_hup_usr1_and_usr2_do_not_kill(serve):
 
 @pytest.mark.parametrize("command", ["baton-echo", "baton-fault"])
 def test_open_websockets_outlive_a_killed_gateway(serve, command):
-    gateway = serve(pool(command, children=3, options='offer_timeout = "10s"'))
+    gateway = serve(pool(command, children=3, options=PATIENT))
     first, second = connect(gateway, 2)
     owners = [opened(gateway, client)[0] for client in (first, second)]
     idle = (set(pids(gateway)) - set(owners)).pop()

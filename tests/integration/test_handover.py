@@ -10,11 +10,10 @@ import pytest
 
 import wsclient
 from gateway import process_info
-from probes import (Client, Stopped, Watch, answers, children, opened, pids, pool, status,
+from probes import (PATIENT, Client, Stopped, Watch, answers, children, opened, pids, pool, status,
                     wait_until, waits)
 
 EARLY_BYTES = 64 * 1024
-PATIENT = 'offer_timeout = "10s"'  # no stall of the machine takes an offer back
 
 
 def once(gateway, fault):

@@ -7,8 +7,8 @@ import pytest
 
 import raw
 from gateway import REPOSITORY, Gateway
-from probes import (IS_SANITIZED, Client, answers, children, close_all, descriptors, opened, pids,
-                    pool, rss_bytes, wait_connections, wait_ready, wait_until)
+from probes import (IS_SANITIZED, PATIENT, Client, answers, children, close_all, descriptors,
+                    opened, pids, pool, rss_bytes, wait_connections, wait_ready, wait_until)
 
 ROGUE = [sys.executable, "-B", str(REPOSITORY / "tests" / "support" / "rogue_child.py")]
 GROWTH_BYTES = (64 if IS_SANITIZED else 1) << 20
@@ -73,8 +73,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def shared():
     """One gateway for all faults: what one of them leaves behind shows."""
-    patient = 'offer_timeout = "2s"'  # no stall of the machine moves a client to the other child
-    config = pool("baton-fault", options=patient) + pool(ROGUE, name="rogue", options=patient)
+    config = pool("baton-fault", options=PATIENT) + pool(ROGUE, name="rogue", options=PATIENT)
     with Gateway(config) as gateway:
         wait_ready(gateway, 2)
         wait_ready(gateway, 2, "rogue")

@@ -15,7 +15,7 @@ import pytest
 import raw
 import wsclient
 from gateway import Gateway
-from probes import (Client, Watch, answers, ask, cpu_secs, descriptors,
+from probes import (PATIENT, Client, Watch, answers, ask, cpu_secs, descriptors,
                     need_programs_for_others, opened, pids, pool, status, wait_connections,
                     wait_ready, wait_ticks, wait_until)
 
@@ -120,7 +120,7 @@ def test_full_gateway_with_many_half_heads_pauses_accepting_and_recovers(serve, 
 
 @pytest.mark.parametrize("program", ["baton-echo", "baton-fault"])
 def test_child_at_its_limit_of_descriptors_loses_nobody(serve, program):
-    gateway = serve(pool(program, options='ping_interval = "100ms"  offer_timeout = "10s"'))
+    gateway = serve(pool(program, options=f'{PATIENT}  ping_interval = "100ms"'))
     poor, rich = pids(gateway)
     before = set_nofile(poor, max(descriptors(poor)) + 2)
     parent, child = Watch(gateway.pid), Watch(poor)

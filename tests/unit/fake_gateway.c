@@ -230,6 +230,12 @@ struct handoff_message fake_hear(unsigned type)
 	return message;
 }
 
+void fake_configure(const char *hello, size_t bytes)
+{
+	fake_say(HANDOFF_HELLO, 0, hello, bytes);
+	fake_hear(HANDOFF_READY);
+}
+
 int fake_hears_nothing(void)
 {
 	struct handoff_message message;

@@ -53,6 +53,8 @@ void fake_pass_ms(unsigned ms); /* moves the clock */
 
 /* Sends a message of pairs ("A=1\0B=2\0"; the literal's own NUL counts) and runs turns. */
 void fake_say(unsigned type, uint64_t id, const char *pairs, size_t bytes);
+/* The pool's settings, and the READY that answers them. */
+void fake_configure(const char *hello, size_t bytes);
 /* The next message from the child; asserts its type. Payload lives until the next call. */
 struct handoff_message fake_hear(unsigned type);
 int fake_hears_nothing(void);

@@ -29,8 +29,7 @@ static int setup(void **state)
 {
 	static const char hello[] = "PING_INTERVAL_MS=1280\0SEND_LIMIT=200000";
 	fake_setup(state);
-	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
-	fake_hear(HANDOFF_READY);
+	fake_configure(hello, sizeof hello);
 	client = fake_connect(1, SOCK_STREAM);
 	return 0;
 }

@@ -24,8 +24,7 @@ static int client;
 static int setup(void **state)
 {
 	fake_setup(state);
-	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
-	fake_hear(HANDOFF_READY);
+	fake_configure(hello, sizeof hello);
 	client = fake_connect(1, SOCK_STREAM);
 	fake_app.echoes = true;
 	return 0;

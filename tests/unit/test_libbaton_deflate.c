@@ -20,8 +20,7 @@ static char words[200]; /* a message that shrinks */
 static void start(const char *hello, size_t len)
 {
 	fake_setup(NULL);
-	fake_say(HANDOFF_HELLO, 0, hello, len);
-	fake_hear(HANDOFF_READY);
+	fake_configure(hello, len);
 	fake_app.echoes = true;
 	for (size_t i = 0; i < sizeof words - 1; i++) {
 		words[i] = "{\"room\":\"lobby\"},"[i % 17];

@@ -53,8 +53,7 @@ static int setup(void **state)
 {
 	static const char hello[] = "MESSAGE_LIMIT=100000\0SEND_LIMIT=1000000";
 	fake_setup(state);
-	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
-	fake_hear(HANDOFF_READY);
+	fake_configure(hello, sizeof hello);
 	client = fake_connect(1, SOCK_STREAM);
 	return 0;
 }

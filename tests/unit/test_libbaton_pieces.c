@@ -26,8 +26,7 @@ static int setup(void **state)
 	fake_flags = BATON_PIECES;
 	fake_setup(state);
 	fake_flags = 0;
-	fake_say(HANDOFF_HELLO, 0, hello, sizeof hello);
-	fake_hear(HANDOFF_READY);
+	fake_configure(hello, sizeof hello);
 	client = fake_connect(1, SOCK_STREAM);
 	return 0;
 }

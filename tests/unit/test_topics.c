@@ -31,8 +31,7 @@ static struct baton_conn *conns[CLIENTS];
 static int setup(void **state)
 {
 	fake_setup(state);
-	fake_say(HANDOFF_HELLO, 0, "SEND_LIMIT=200000", 18);
-	fake_hear(HANDOFF_READY);
+	fake_configure("SEND_LIMIT=200000", 18);
 	for (int i = 0; i < CLIENTS; i++) {
 		clients[i] = fake_connect((uint64_t)i + 1, SOCK_STREAM);
 		conns[i] = fake_app.conn;
@@ -360,8 +359,7 @@ static void test_slow_client_is_skipped_and_counted(void **state)
 {
 	(void)state;
 	size_t total = 0;
-	fake_say(HANDOFF_HELLO, 0, "SEND_LIMIT=200000\0SLOW_CLIENT=skip", 35);
-	fake_hear(HANDOFF_READY);
+	fake_configure("SEND_LIMIT=200000\0SLOW_CLIENT=skip", 35);
 	int served = publish_until_one_is_full();
 	assert_int_equal(publish_big(), 2);
 	fake_say(HANDOFF_PING, 0, NULL, 0);
