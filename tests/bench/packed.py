@@ -12,10 +12,12 @@ import struct
 import time
 import zlib
 
+import generator
 import processes
 import servers
 
 CONNECTIONS, IN_FLIGHT = 50, 16
+TURNS = 15  # of a round
 HELD, SPARE_DESCRIPTORS = 10_000, 100
 NEGOTIATED_BYTES, ECHOED_BYTES = 384, 512
 LEVEL, RAW_WINDOW = 6, -15
@@ -100,8 +102,16 @@ def _start(command="baton-echo"):
     return servers.baton(1, command, pool=f"deflate = true\n\tdeflate_level = {LEVEL}")
 
 
-def echo_ns(options, message):
-    """CPU ns a message, a round each, or None: baton does not speak permessage-deflate."""
+def _turn_ns(server, socks, seconds, message, expected):
+    before = server.cpu()
+    count = _echo_for(socks, seconds, message, expected)
+    after = server.cpu()
+    return sum(after[pid] - before.get(pid, 0) for pid in after) / count
+
+
+def echo_ns(options, message, beside):
+    """[(CPU ns a message, what beside() gave), ...]: a round each, the two by turns; or None: baton
+    does not speak permessage-deflate. The best of a round's short turns counts, as beside zlib."""
     costs = []
     with _start() as server:
         socks = [_open(server.port) for _ in range(CONNECTIONS)]
@@ -110,10 +120,10 @@ def echo_ns(options, message):
         expected = [_first_echo(sock, message) for sock in socks][0]
         _echo_for(socks, options.seconds / 3, message, expected)
         for _ in range(options.rounds):
-            before = server.cpu()
-            count = _echo_for(socks, options.seconds, message, expected)
-            after = server.cpu()
-            costs.append(sum(after[pid] - before.get(pid, 0) for pid in after) / count)
+            with processes.pinned(generator.LOAD_CPU):
+                best = min(_turn_ns(server, socks, options.seconds / TURNS, message, expected)
+                           for _ in range(TURNS))
+            costs.append((best, beside()))
         for sock in socks:
             sock.close()
     return costs

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 SETTLE_SECS = 2.0
 SETTLE_STEP_SECS = 0.03
@@ -19,6 +20,17 @@ def pin_self(cpu):
     """For preexec_fn: binds the process to be to one CPU, where there are two."""
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {cpu})
+
+
+@contextmanager
+def pinned(cpu):
+    """The bench itself on that CPU for a while, as pin_self; its threads and children with it."""
+    before = os.sched_getaffinity(0)
+    pin_self(cpu)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _parents():
