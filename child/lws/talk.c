@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adapter's talk with the gateway, docs/protocol.md. An offer's answer waits for room in the
- * channel where it must: it is a packet of 16 bytes, the gateway reads its channels at every turn,
- * and at most four are owed. Reports and PONG wait for the timer instead. Called by wrap.c when the
- * channel is readable.
+ * The adapter's talk with the gateway, docs/protocol.md. A packet is received only while there is
+ * room for its answer, so a gateway that does not read holds up its offers and no client. Reports
+ * and PONG wait for the timer. Called by wrap.c when the channel is readable.
  */
 #include "lws/adapter.h"
 
@@ -18,6 +17,7 @@
 
 enum {
 	PACKETS_AT_ONCE = 16, /* then the clients have their turn */
+	FULL_WAIT_MS = 1,     /* a turn: the loop would spin, for a full channel stays readable */
 	RETRY_MS = 20,        /* the channel was full */
 	OWN_DESCRIPTORS =
 		32,        /* libwebsockets' own and the program's, besides startup.c's reserve */
@@ -46,7 +46,15 @@ void talk_tell(const char *text)
 	say(HANDOFF_LOG, 0, &pairs);
 }
 
-/* When the gateway is gone nobody else can serve a client that it had offered: go on as if. */
+/* Whether a packet can be sent without waiting; also true when nobody is there to get it. */
+static bool channel_has_room(void)
+{
+	struct pollfd channel = {.fd = adapter.channel, .events = POLLOUT};
+	return poll(&channel, 1, FULL_WAIT_MS) > 0;
+}
+
+/* There is room. When the gateway is gone nobody else can serve a client that it had offered: go
+ * on as if. */
 static void answer(unsigned type, uint64_t id, int status)
 {
 	char payload[32];
@@ -55,9 +63,7 @@ static void answer(unsigned type, uint64_t id, int status)
 	if (status != 0) {
 		handoff_pairs_add_number(&pairs, "STATUS", (uint64_t)status);
 	}
-	while (say(type, id, &pairs) == HANDOFF_AGAIN) {
-		poll(&(struct pollfd){.fd = adapter.channel, .events = POLLOUT}, 1, -1);
-	}
+	say(type, id, &pairs);
 }
 
 /* Each of these: false when it still waits for room. */
@@ -260,7 +266,7 @@ static bool receive_packet(bool *gone_r)
 int talk_receive(void)
 {
 	bool is_gone = false;
-	for (int i = 0; i < PACKETS_AT_ONCE && receive_packet(&is_gone); i++) {
+	for (int i = 0; i < PACKETS_AT_ONCE && channel_has_room() && receive_packet(&is_gone); i++) {
 	}
 	talk_flush();
 	return is_gone ? -1 : 0;

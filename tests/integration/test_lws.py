@@ -48,6 +48,7 @@ RULES = [
     protocol.test_what_came_behind_the_head_is_served,
     protocol.test_many_clients_have_their_own_bytes,
     protocol.test_every_ping_has_its_pong,
+    protocol.a_full_channel_holds_up_no_client,
     protocol.test_unknown_types_are_ignored,
     protocol.test_an_offer_that_was_taken_back_is_not_missed,
     protocol.test_malformed_messages_are_survived,

@@ -294,6 +294,26 @@ def test_every_ping_has_its_pong(child):
         child.hears_nothing_before_pong()
 
 
+def a_full_channel_holds_up_no_client(child):
+    """Not a rule for every child: a small one may use blocking sends."""
+    there = child.connect(1)
+    with pytest.raises(BlockingIOError):
+        while True:  # through the duplicate of the child's end: the gateway does not read
+            child.child_end.send(packet(LOG), socket.MSG_DONTWAIT)
+    newcomer = child.offer(2)
+    for _ in range(20):  # turns of the child's loop; in some of them it has the offer
+        there.echo("who needs a gateway?")
+    ident, _ = child.hear(TAKEN, but=[LOG])
+    assert ident == 2
+    wsclient.WebSocket.over(newcomer).echo("my turn")
+
+
+def test_a_full_channel_holds_up_no_client_of_libbaton():
+    with FakeGateway(CHILDREN["libbaton"]) as child:
+        child.hear(READY)
+        a_full_channel_holds_up_no_client(child)
+
+
 def test_unknown_types_are_ignored(child):
     child.say(200, 7, b"\0whatever")
     child.say(200, 7)
