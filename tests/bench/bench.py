@@ -24,10 +24,10 @@ Figures:
   syscalls  system calls of parent and children for such a connection, all of them, under load
             (strace -c -f): at most 20.
   lossless  many such connections, 64 at a time: all end well. 1,000,000 with --full.
-  echo      50 connections, one child: 64 bytes one in flight (CPU a message at most 1.15 of raw's),
-            64 bytes sixteen in flight (1.5), 16 KiB one in flight (1.3); of lws' at most 0.95, 0.8
-            and 0.7; each at most half of node ws. And the parent's CPU during it: at most 1 % of a
-            core.
+  echo      50 connections that stay, one child, turns of 0.1 s: 64 bytes one in flight (CPU a
+            message at most 1.15 of raw's), 64 bytes sixteen in flight (1.5), 16 KiB one in flight
+            (1.3); of lws' at most 0.95, 0.8 and 0.7; each at most half of node ws. And the parent's
+            CPU during it: at most 1 % of a core.
   idle      30,000 idle connections on two children: memory that grew a connection, in the parent
             (at most 96 bytes) and in the children (256), the larger of private and resident.
   cycle     CPU of one more such connection as in upgrade, at 100 and at 15,000 idle connections in
@@ -105,8 +105,8 @@ def parse_options():
                         help="only this figure; may be repeated: " + ", ".join(FIGURES))
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=float, default=1.5,
-                        help="length of one run; upgrade and echo cut it into three turns, and "
-                        "take nine with --full (1.5)")
+                        help="length of one run; upgrade cuts it into three turns, and takes nine "
+                        "with --full (1.5)")
     parser.add_argument("--full", action="store_true",
                         help="the counts of the goals: a million upgrades, 1,000 kills, ...")
     parser.add_argument("--no-baton", action="store_true", help="only what baton is compared with")

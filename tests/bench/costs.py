@@ -13,29 +13,30 @@ LOSSLESS_COUNT, LOSSLESS_FULL = 50_000, 1_000_000
 EARLY_COUNT, EARLY_FULL = 5_000, 100_000
 STRACE_COUNT = 5_000
 SLICES, SLICES_FULL = 3, 9  # of a round: turns so short that a bad moment falls on all servers
+ECHO_TURN_SECS, ECHO_TURNS, ECHO_TURNS_FULL = 0.1, 10, 30  # of a round, likewise
 
 
-def _measure(server, mode, unit, **options):
-    """CPU us of the whole tree for one unit ("ok" connections, "messages_ok"), and all the rest."""
+def _measure(server, run, unit):
+    """What run() gave, with CPU us of the whole tree for one unit ("ok" connections,
+    "messages_ok"), and the parent's share of a core."""
     before = server.cpu()
-    result = generator.run(mode, server, **options)
+    result = run()
     after = server.cpu()
     spent = {pid: (after[pid] - before.get(pid, 0)) / 1000 for pid in after}
     if result[unit] == 0:
-        raise RuntimeError(f"{server.name}: nothing ended well: {generator.describe(result)}")
+        raise RuntimeError(f"{server.name}: nothing ended well: {result}")
     result["cpu_us_each"] = sum(spent.values()) / result[unit]
     result["parent_share"] = spent[server.pid] / 1e6 / result["seconds"]
     return result
 
 
-def _rounds(running, options, mode, unit, **load):
-    """{name: [result, ...]}: the servers in turn, to and fro, slice by slice."""
-    results = {server.name: [] for server in running}
-    load["seconds"] = options.seconds / SLICES
-    for _ in range(options.rounds * (SLICES_FULL if options.full else SLICES)):
-        for server in running:
-            results[server.name].append(_measure(server, mode(server), unit, **load))
-        running = running[::-1]
+def _rounds(runs, count, unit):
+    """{name: [result, ...]}: the servers in turn, to and fro. runs: [(server, function), ...]"""
+    results = {server.name: [] for server, _ in runs}
+    for _ in range(count):
+        for server, run in runs:
+            results[server.name].append(_measure(server, run, unit))
+        runs = runs[::-1]
     return results
 
 
@@ -67,7 +68,10 @@ def upgrade(options, report):
         for server in running:
             if server.name.startswith("node"):
                 _warm_up(server, "upgrade")
-        results = _rounds(running, options, lambda _: "upgrade", "ok")
+        load = {"seconds": options.seconds / SLICES}
+        results = _rounds(
+            [(server, lambda s=server: generator.run("upgrade", s, **load)) for server in running],
+            options.rounds * (SLICES_FULL if options.full else SLICES), "ok")
     report.keep("upgrade", results)
     what = "CPU us a connection, two children"
     report.add_ratio("upgrade", what, _each(results), "baton", "floor", 1.35)
@@ -122,6 +126,17 @@ def early(options, report):
            connections=32, deadline=900 if options.full else 120)
 
 
+def _echo_round(running, options, **load):
+    """({name: [turn, ...]}, {name: what its generator counted in all}), on new connections."""
+    with ExitStack() as stack:
+        sessions = [(server, stack.enter_context(generator.Turns(
+            "raw" if server.name == "raw" else "echo", server, seconds=ECHO_TURN_SECS,
+            connections=50, **load))) for server in running]
+        results = _rounds([(server, turns.run) for server, turns in sessions],
+                          ECHO_TURNS_FULL if options.full else ECHO_TURNS, "messages_ok")
+        return results, {server.name: turns.finish() for server, turns in sessions}
+
+
 def echo(options, report):
     shapes = (("64 B, 1 in flight", 64, 1, 1.15, 0.95), ("64 B, 16 in flight", 64, 16, 1.5, 0.8),
               ("16 KiB, 1 in flight", 16384, 1, 1.3, 0.7))
@@ -129,24 +144,26 @@ def echo(options, report):
     wanted += [servers.raw(), servers.floor(1)]
     wanted += [servers.lws()] if servers.have_lws() else []
     wanted += [servers.node_ws()] if servers.node_modules() else []
-    everything = {}
+    everything, shares = {}, []
     with ExitStack() as stack:
         running = [stack.enter_context(server) for server in wanted]
         for server in running:
             if server.name.startswith("node"):
                 _warm_up(server, "echo")
         for label, size, inflight, limit, limit_lws in shapes:
-            results = _rounds(running, options, lambda s: "raw" if s.name == "raw" else "echo",
-                              "messages_ok", connections=50, bytes=size, inflight=inflight)
+            results = {server.name: [] for server in running}
+            for _ in range(options.rounds):
+                turns, whole = _echo_round(running, options, bytes=size, inflight=inflight)
+                for name in results:
+                    results[name] += turns[name]
+                    everything.setdefault(name, []).append(whole[name])
             report.keep("echo", {label: results})
             what = f"CPU us a message, {label}"
             report.add_ratio("echo", what, _each(results), "baton", "raw", limit)
             report.add_ratio("echo", what, _each(results), "baton", "floor", None)
             report.add_ratio("echo", what, _each(results), "baton", "lws", limit_lws)
             report.add_ratio("echo", what, _each(results), "baton", "node ws", 0.5)
-            for name, runs in results.items():
-                everything.setdefault(name, []).extend(runs)
+            shares += [run["parent_share"] for run in results.get("baton", [])]
     _add_failures(report, "echo", everything)
-    if "baton" in everything:
-        parent_share = median(run["parent_share"] for run in everything["baton"])
-        report.add_at_most("echo", "parent's CPU, % of a core", 100 * parent_share, 1.0, " %")
+    if shares:
+        report.add_at_most("echo", "parent's CPU, % of a core", 100 * median(shares), 1.0, " %")

@@ -59,30 +59,31 @@ def run(mode, server, **options):
     return finish(start(mode, server, **options), deadline + 20)
 
 
-class Holder:
-    """`with Holder(server, 15000) as holder:` holds idle connections; see load/idle.c."""
+class _Session:
+    """A generator that takes commands on stdin and answers each with a line."""
 
-    def __init__(self, server, count, room=0, deadline=300):
-        options = {"connections": count + room, "count": count, "deadline": deadline}
-        self.argv = _argv("idle", server, options)
-        self.count = count
+    def __init__(self, mode, server, **options):
+        self.argv = _argv(mode, server, options)
         self.process = None
 
     def __enter__(self):
         self.process = subprocess.Popen(
             self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             preexec_fn=lambda: processes.pin_self(LOAD_CPU))
-        opened = self.answer()
-        if opened["open"] != self.count:
-            self.__exit__()
-            raise RuntimeError(f"of {self.count} idle connections {opened['open']} opened")
         return self
 
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Its last words, or b"" when it has been ended before."""
+        if self.process.stdin.closed:
+            return b""
         self.process.stdin.close()
-        self.process.stdout.read()
+        words = self.process.stdout.read()
         self.process.stdout.close()
         self.process.wait(60)
+        return words
 
     def ask(self, command):
         self.process.stdin.write(command.encode() + b"\n")
@@ -90,3 +91,44 @@ class Holder:
 
     def answer(self):
         return json.loads(self.process.stdout.readline())
+
+
+class Turns(_Session):
+    """`with Turns("echo", server, seconds=0.1) as turns:` lets traffic run in turns, always on the
+    same connections, which are open from the first turn's begin to the end."""
+
+    def __init__(self, mode, server, deadline=900, **options):
+        super().__init__(mode, server, turns=True, deadline=deadline, **options)
+        self.count = 0
+
+    def __enter__(self):
+        super().__enter__()
+        self.answer()
+        return self
+
+    def run(self):
+        """{"messages_ok": in this turn, "seconds": ...}"""
+        self.ask("go")
+        result = self.answer()
+        result["messages_ok"], self.count = result["messages_ok"] - self.count, result["messages_ok"]
+        return result
+
+    def finish(self):
+        """As finish() above, of all turns."""
+        return json.loads(self.end())
+
+
+class Holder(_Session):
+    """`with Holder(server, 15000) as holder:` holds idle connections; see load/idle.c."""
+
+    def __init__(self, server, count, room=0, deadline=300):
+        super().__init__("idle", server, connections=count + room, count=count, deadline=deadline)
+        self.count = count
+
+    def __enter__(self):
+        super().__enter__()
+        opened = self.answer()
+        if opened["open"] != self.count:
+            self.end()
+            raise RuntimeError(f"of {self.count} idle connections {opened['open']} opened")
+        return self

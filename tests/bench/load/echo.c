@@ -2,9 +2,11 @@
 /*
  * The echo mode: messages of one size go to and fro on connections that stay, so many under way on
  * each; all that a read makes possible leaves in one write. The raw mode is the same without
- * WebSocket, for the floor. Every byte that comes back is compared. Called by main.
+ * WebSocket, for the floor. Every byte that comes back is compared. With --turns the traffic waits
+ * for a line on stdin, each time. Called by main.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,8 @@ struct run {
 	struct line *lines;
 	unsigned open, active;
 	uint64_t stop_ns, deadline_ns;
-	bool stopping;
+	bool stopping; /* nothing new is sent */
+	bool closing;  /* who has nothing under way closes */
 	uint8_t buffer[BUFFER_BYTES];
 };
 
@@ -135,12 +138,17 @@ static void send_more(struct run *run, unsigned index)
 	watch_out(run, index, left > 0 || may_send(run, line));
 }
 
+static bool has_traffic(const struct line *line)
+{
+	return line->life.state == LIFE_OPEN &&
+	       (line->sent != line->received || line->out_done > 0);
+}
+
 /* When nothing is under way any more: the closing handshake, or just the end. */
 static void close_if_done(struct run *run, unsigned index)
 {
 	struct line *line = &run->lines[index];
-	if (!run->stopping || line->life.state != LIFE_OPEN || line->sent != line->received ||
-	    line->out_done > 0) {
+	if (!run->closing || line->life.state != LIFE_OPEN || has_traffic(line)) {
 		return;
 	}
 	if (is_raw(run)) {
@@ -230,6 +238,7 @@ static void handle_traffic(struct run *run, unsigned index, uint32_t events)
 
 static void begin_traffic(struct run *run)
 {
+	run->stopping = false;
 	run->life.now_ns = clock_ns();
 	run->life.tally->begin_ns = run->life.now_ns;
 	run->stop_ns = run->options->duration_ns > 0 ? run->life.now_ns + run->options->duration_ns
@@ -297,6 +306,71 @@ static void start_line(struct run *run, unsigned index)
 	run->open++;
 }
 
+static bool is_quiet(const struct run *run)
+{
+	for (unsigned i = 0; i < run->options->connections; i++) {
+		if (has_traffic(&run->lines[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool has_time(const struct run *run)
+{
+	return run->active > 0 && run->life.now_ns < run->deadline_ns;
+}
+
+static void open_all(struct run *run)
+{
+	for (unsigned i = 0; i < run->options->connections; i++) {
+		start_line(run, i);
+	}
+	while (run->open < run->active && run->life.now_ns < run->deadline_ns) {
+		turn(run);
+	}
+}
+
+/* Until the time or the count is over, and all that was sent has come back. */
+static void run_traffic(struct run *run)
+{
+	begin_traffic(run);
+	while (has_time(run) && !(run->stopping && is_quiet(run))) {
+		turn(run);
+		run->stopping |= run->life.now_ns >= run->stop_ns;
+	}
+}
+
+/* Says that all is quiet, and waits for a line that asks for more. */
+static bool next_turn(const struct run *run)
+{
+	char line[16];
+	const struct tally *tally = run->life.tally;
+	printf("{\"event\": \"quiet\", \"open\": %u, \"messages_ok\": %" PRIu64
+	       ", \"seconds\": %.6f}\n",
+	       run->active, tally->messages_ok,
+	       (double)(clock_ns() - tally->begin_ns) / CLOCK_NS_PER_SEC);
+	fflush(stdout);
+	return has_time(run) && fgets(line, sizeof line, stdin) != NULL;
+}
+
+static void close_all(struct run *run)
+{
+	run->closing = true;
+	for (unsigned i = 0; i < run->options->connections; i++) {
+		close_if_done(run, i);
+	}
+	while (has_time(run)) {
+		turn(run);
+	}
+	for (unsigned i = 0; i < run->options->connections; i++) {
+		if (run->lines[i].life.state != LIFE_FREE) {
+			finish(run, i, TALLY_TIMEOUT);
+		}
+		free(run->lines[i].sent_ns);
+	}
+}
+
 void echo_run(const struct options *options, struct tally *tally)
 {
 	static struct run run;
@@ -306,29 +380,15 @@ void echo_run(const struct options *options, struct tally *tally)
 	run.lines = calloc(options->connections, sizeof *run.lines);
 	run.deadline_ns = run.life.now_ns + options->deadline_ns;
 	tally->begin_ns = run.life.now_ns;
-	for (unsigned i = 0; i < options->connections; i++) {
-		start_line(&run, i);
+	open_all(&run);
+	if (!options->turns) {
+		run_traffic(&run);
 	}
-	while (run.open < run.active && run.life.now_ns < run.deadline_ns) {
-		turn(&run);
+	while (options->turns && next_turn(&run)) {
+		run_traffic(&run);
 	}
-	begin_traffic(&run);
-	while (run.active > 0 && run.life.now_ns < run.deadline_ns) {
-		turn(&run);
-		if (!run.stopping && run.life.now_ns >= run.stop_ns) {
-			run.stopping = true;
-		}
-		for (unsigned i = 0; run.stopping && i < options->connections; i++) {
-			close_if_done(&run, i);
-		}
-	}
+	close_all(&run);
 	tally->end_ns = clock_ns();
-	for (unsigned i = 0; i < options->connections; i++) {
-		if (run.lines[i].life.state != LIFE_FREE) {
-			finish(&run, i, TALLY_TIMEOUT);
-		}
-		free(run.lines[i].sent_ns);
-	}
 	close(run.life.epfd);
 	free(run.lines);
 }

@@ -36,7 +36,7 @@ static const char USAGE[] =
 	"usage: load MODE TARGET [options]\n"
 	"  MODE    upgrade | paced | echo | raw | idle | early\n"
 	"  TARGET  127.0.0.1:PORT | [::1]:PORT | unix:PATH\n"
-	"  --connections N  --count N  --seconds S  --inflight N  --bytes N  --rate N  --hold\n"
+	"  --connections N  --count N  --seconds S  --inflight N  --bytes N  --rate N  --hold  --turns\n"
 	"  --early-bytes N  --seed N  --sources N  --host H  --path P  --timeout S  --deadline S\n";
 
 __attribute__((format(printf, 1, 2), noreturn)) static void usage(const char *format, ...)
@@ -150,6 +150,8 @@ static void parse_option(struct options *o, const char *name, const char *text)
 		o->host = text;
 	} else if (strcmp(name, "path") == 0) {
 		o->path = text;
+	} else if (strcmp(name, "turns") == 0) {
+		o->turns = true;
 	} else {
 		o->hold = true;
 	}
@@ -178,6 +180,7 @@ void options_parse(struct options *options_r, int argc, char **argv)
 		{"bytes", required_argument, NULL, 'o'},
 		{"rate", required_argument, NULL, 'o'},
 		{"hold", no_argument, NULL, 'o'},
+		{"turns", no_argument, NULL, 'o'},
 		{"early-bytes", required_argument, NULL, 'o'},
 		{"seed", required_argument, NULL, 'o'},
 		{"sources", required_argument, NULL, 'o'},

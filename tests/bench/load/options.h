@@ -34,6 +34,7 @@ struct options {
 	size_t bytes;         /* echo: payload */
 	double rate;          /* paced: upgrades a second */
 	bool hold;            /* paced: keep what was opened to the end */
+	bool turns;           /* echo, raw: again for each line on stdin, on the same connections */
 	size_t early_bytes;   /* early: at most so much payload behind a head */
 	uint64_t seed;
 	uint64_t timeout_ns;  /* one connection's whole life, or one message's, at most */
