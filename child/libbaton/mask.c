@@ -59,9 +59,6 @@ void mask_apply(uint8_t *at, size_t len, uint8_t mask[MASK_BYTES])
 	for (; i < len; i++) {
 		at[i] ^= mask[i % MASK_BYTES];
 	}
-	uint8_t old[MASK_BYTES];
-	memcpy(old, mask, MASK_BYTES);
-	for (size_t k = 0; k < MASK_BYTES; k++) {
-		mask[k] = old[(len + k) % MASK_BYTES];
-	}
+	/* wide is the mask twice. */
+	memcpy(mask, (const uint8_t *)&wide + len % MASK_BYTES, MASK_BYTES);
 }

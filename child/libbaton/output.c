@@ -216,9 +216,13 @@ static bool fits(const struct baton_conn *conn, size_t frame_len)
 bool output_has_room(struct baton_conn *conn, size_t len)
 {
 	size_t frame_len = len + SESSION_MAX_OUT_HEADER;
-	if (!fits(conn, frame_len) && conn->queue == NULL) {
-		output_flush(conn); /* perhaps all of the batch has a place in the socket */
+	if (fits(conn, frame_len)) {
+		return true;
 	}
+	if (conn->queue != NULL) {
+		return false;
+	}
+	output_flush(conn); /* perhaps all of the batch has a place in the socket */
 	return fits(conn, frame_len);
 }
 
