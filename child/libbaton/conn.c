@@ -196,13 +196,19 @@ static void start_wait(struct baton_conn *conn, struct loop_lane *lane, unsigned
 	loop_timer_start(lane, &conn->timer, host_wait_ms(conn->baton, wait_ms));
 }
 
+/* CLOSING, FLUSHING: output_drain stops the timer whenever the client has read something. */
+static void wait_for_close(struct baton_conn *conn)
+{
+	if (!loop_timer_is_running(&conn->timer)) {
+		start_wait(conn, &conn->baton->closing, CLOSING_MS);
+	}
+}
+
 /* FLUSHING: what is next depends on what has left. */
 static void finish_flushing(struct baton_conn *conn)
 {
 	if (conn->queue != NULL) {
-		if (!loop_timer_is_running(&conn->timer)) {
-			start_wait(conn, &conn->baton->closing, CLOSING_MS);
-		}
+		wait_for_close(conn);
 	} else if (conn->lingers) {
 		/* close() with unread data would send a reset, and that can overtake our last
 		 * words. */
@@ -220,7 +226,9 @@ void conn_settle(struct baton_conn *conn)
 	if (baton->current == conn) {
 		output_flush(conn);
 	}
-	if (conn->state == CONN_FLUSHING) {
+	if (conn->state == CONN_CLOSING) {
+		wait_for_close(conn);
+	} else if (conn->state == CONN_FLUSHING) {
 		finish_flushing(conn);
 	}
 	size_t most =
@@ -245,7 +253,7 @@ void conn_handle_timeout(struct loop_timer *timer)
 	size_t waits = queue_length(conn->queue);
 	/* It may be this process that stood still: what came in time is looked at first. */
 	handle_event(&conn->io, LOOP_READ | LOOP_WRITE);
-	bool has_read = state == CONN_FLUSHING && queue_length(conn->queue) < waits;
+	bool has_read = queue_length(conn->queue) < waits;
 	if (conn->state == state && !has_read) {
 		conn_break(conn);
 	}

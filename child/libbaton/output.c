@@ -236,7 +236,7 @@ bool output_drain(struct baton_conn *conn)
 	if (sent > 0) {
 		conn->heard = conn->baton->keepalive.round; /* the client has read: it lives */
 	}
-	if (sent > 0 && conn->state == CONN_FLUSHING) {
+	if (sent > 0 && (conn->state == CONN_CLOSING || conn->state == CONN_FLUSHING)) {
 		loop_timer_stop(
 			&conn->timer); /* conn_settle starts it anew: somebody still reads */
 	}

@@ -197,7 +197,7 @@ void receive_read(struct baton_conn *conn, unsigned events)
 {
 	bool goes_on_later = conn->state == CONN_OPEN && loop_timer_is_running(&conn->timer);
 	if (conn->state != CONN_LINGERING &&
-	    (goes_on_later || buffer_length(conn->kept) > SESSION_MAX_TAIL)) {
+	    (goes_on_later || conn->is_deferred || buffer_length(conn->kept) > SESSION_MAX_TAIL)) {
 		receive_kept(conn); /* the end of file is behind it; and there is room to read then */
 		conn->has_more = true;
 		return;

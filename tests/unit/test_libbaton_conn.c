@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One connection of libbaton, seen from its client: echo, fragments, batches, control frames,
- * closing handshakes, slow readers, pauses. The channel is tested in test_libbaton.c.
+ * closing handshakes, slow readers. The channel is tested in test_libbaton.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -397,6 +397,31 @@ static void test_conn_keeps_the_order_while_its_queue_moves(void **state)
 	assert_int_equal(read_all(), (sent - seen) * 4004);
 }
 
+static void test_conn_close_waits_while_the_client_still_reads(void **state)
+{
+	(void)state;
+	static char huge[500000], part[50000];
+	assert_int_equal(baton_send(fake_app.conn, BATON_BINARY, huge, sizeof huge), BATON_QUEUED);
+	baton_close(fake_app.conn, 1000, NULL);
+	size_t got = 0;
+	for (int i = 0; i < 4; i++) {
+		fake_pass_ms(4000);
+		assert_int_equal(recv(client, part, sizeof part, MSG_WAITALL), sizeof part);
+		got += sizeof part;
+		fake_turns();
+	}
+	assert_int_equal(fake_app.closed, 0);
+	assert_int_equal(got + read_all(), sizeof huge + 10 + 4);
+	fake_turns();
+	fake_pass_ms(4900); /* and has the whole time for its answer */
+	fake_turns();
+	assert_int_equal(fake_app.closed, 0);
+	fake_pass_ms(200);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 1);
+	assert_int_equal(fake_app.code, 1006);
+}
+
 static void test_conn_writes_its_queue_after_the_clients_end_of_file(void **state)
 {
 	(void)state;
@@ -421,89 +446,7 @@ static void test_conn_counts_only_what_left_when_the_client_breaks(void **state)
 	assert_int_equal(fake_hear_report().bytes_out, sizeof huge + 10 - queued);
 }
 
-/* ---- pauses, and calls from odd places ---- */
-
-static void pause_it(struct baton_conn *conn)
-{
-	baton_pause(conn, true);
-}
-
-static void test_conn_pause_keeps_what_was_read(void **state)
-{
-	(void)state;
-	fake_app.on_message = pause_it;
-	for (int i = 0; i < 3; i++) {
-		fake_write(client, FAKE_FIN | 1, "m", 1);
-	}
-	fake_turns();
-	assert_int_equal(fake_app.messages, 1);
-	struct baton_conn *conn = fake_app.conn;
-	baton_pause(conn, false);
-	assert_int_equal(fake_app.messages, 1);
-	fake_turns();
-	assert_int_equal(fake_app.messages, 2);
-	fake_app.on_message = NULL;
-	baton_pause(conn, false);
-	fake_turns();
-	assert_int_equal(fake_app.messages, 3);
-	fake_write(client, FAKE_FIN | 1, "m", 1);
-	fake_turns();
-	assert_int_equal(fake_app.messages, 4);
-}
-
-static void test_conn_paused_keeps_a_whole_read_and_its_order(void **state)
-{
-	(void)state;
-	static uint8_t frames[70000];
-	size_t total = 0;
-	fake_app.on_message = pause_it;
-	for (int i = 0; i < 60; i++) {
-		char payload[1000] = {(char)i};
-		total += fake_frame(frames + total, FAKE_FIN | 2, payload, sizeof payload);
-	}
-	assert_int_equal(send(client, frames, total, 0), total);
-	for (int i = 0; i < 60; i++) {
-		fake_turns();
-		assert_int_equal(fake_app.messages, i + 1);
-		assert_int_equal(fake_app.last[0], i);
-		baton_pause(fake_app.conn, false);
-	}
-}
-
-static void test_conn_paused_does_not_spin_when_its_client_leaves(void **state)
-{
-	(void)state;
-	fake_app.on_message = pause_it;
-	fake_write(client, FAKE_FIN | 1, "m", 1);
-	fake_turns();
-	fake_write(client, FAKE_FIN | 1, "last", 4);
-	close(client);
-	client = -1;
-	assert_int_equal(fake_turns(), -1); /* fails if it spins */
-	assert_int_equal(fake_app.closed, 0);
-	fake_app.on_message = NULL;
-	fake_app.echoes = false;
-	baton_pause(fake_app.conn, false);
-	fake_turns();
-	assert_string_equal(fake_app.last, "last");
-	assert_int_equal(fake_app.closed, 1);
-}
-
-static void test_conn_paused_can_be_closed(void **state)
-{
-	(void)state;
-	fake_app.on_message = pause_it;
-	fake_write(client, FAKE_FIN | 1, "m", 1);
-	fake_write(client, FAKE_FIN | 1, "unseen", 6);
-	fake_write(client, FAKE_FIN | 8, "\x03\xe8", 2);
-	fake_turns();
-	assert_int_equal(fake_app.messages, 1);
-	baton_close(fake_app.conn, 1000, "");
-	fake_turns();
-	assert_int_equal(fake_app.messages, 1);
-	assert_int_equal(fake_app.closed, 1);
-	assert_int_equal(fake_app.code, 1000);
-}
+/* ---- calls from odd places ---- */
 
 static struct baton_conn *other;
 
@@ -570,6 +513,7 @@ int main(void)
 		TEST(test_conn_answers_an_empty_close_with_an_empty_one),
 		TEST(test_conn_close_waits_for_the_answer_and_discards),
 		TEST(test_conn_close_gives_up_after_five_seconds),
+		TEST(test_conn_close_waits_while_the_client_still_reads),
 		TEST(test_conn_fails_a_client_that_breaks_the_protocol_and_lingers),
 		TEST(test_conn_refuses_a_message_beyond_the_limit),
 		TEST(test_conn_reports_a_client_that_just_leaves),
@@ -581,10 +525,6 @@ int main(void)
 		TEST(test_conn_keeps_the_order_while_its_queue_moves),
 		TEST(test_conn_writes_its_queue_after_the_clients_end_of_file),
 		TEST(test_conn_counts_only_what_left_when_the_client_breaks),
-		TEST(test_conn_pause_keeps_what_was_read),
-		TEST(test_conn_paused_keeps_a_whole_read_and_its_order),
-		TEST(test_conn_paused_does_not_spin_when_its_client_leaves),
-		TEST(test_conn_paused_can_be_closed),
 		TEST(test_conn_can_send_to_another),
 		TEST(test_conn_cuts_a_long_reason_at_a_character),
 		TEST(test_conn_user_pointer_and_id),
