@@ -22,6 +22,8 @@ enum {
 	SMALL_BITS = 10, /* windows for messages that need no more, see window_for */
 	MEDIUM_BITS = 12,
 	ON_A_BOUNDARY = 128, /* data_type of inflate: between two blocks and two bytes */
+	PIECE_BYTES = 16 * 1024,   /* of what is inflated; then it is judged whether it goes on */
+	PADDING_BYTES = 64 * 1024, /* of it that may yield nothing */
 };
 
 /* What ends a sync flush: the empty stored block of RFC 7692, 7.2.1, without its first byte. */
@@ -227,6 +229,13 @@ static z_stream *in_stream(struct deflate *shared, struct deflate_terms terms,
 	return in;
 }
 
+/* Blocks that yield nothing are valid, and cost as much as others: whoever sends more of them than
+ * any packer's choices explain wants our time. */
+static bool is_mostly_padding(size_t packed, size_t unpacked)
+{
+	return packed > deflate_packed_limit(unpacked) + PADDING_BYTES;
+}
+
 /* Room for more, of most + 1 bytes in all: the last is there to see that the message is too big. */
 static bool space_extend(struct space *space, size_t most)
 {
@@ -242,18 +251,20 @@ static bool space_extend(struct space *space, size_t most)
 static enum deflate_result inflate_all(z_stream *in, const void *packed, size_t len, size_t most,
 				       struct space *to, bool *ended_r)
 {
-	in->next_in = packed;
-	in->avail_in = (uInt)len;
+	const uint8_t *begin = packed;
 	bool ended = false, is_full = false;
-	while (in->avail_in > 0 || is_full) {
+	in->next_in = begin;
+	for (size_t left = len; left > 0 || is_full; left = len - (size_t)(in->next_in - begin)) {
 		if (!space_extend(to, most)) {
 			return DEFLATE_NO_MEMORY;
 		}
+		in->avail_in = left < PIECE_BYTES ? (uInt)left : PIECE_BYTES;
 		in->next_out = to->at + to->length;
 		in->avail_out = (uInt)((to->size <= most ? to->size : most + 1) - to->length);
 		int code = inflate(in, Z_SYNC_FLUSH);
 		to->length = (size_t)(in->next_out - to->at);
-		if (to->length > most) {
+		if (to->length > most ||
+		    is_mostly_padding((size_t)(in->next_in - begin), to->length)) {
 			return DEFLATE_TOO_BIG;
 		}
 		if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {

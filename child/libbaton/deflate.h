@@ -75,7 +75,8 @@ bool deflate_pack(struct deflate *, struct deflate_terms, struct deflate_context
 
 enum deflate_result {
 	DEFLATE_OK,
-	DEFLATE_TOO_BIG, /* close with 1009: found after at most limit + 1 bytes of output */
+	DEFLATE_TOO_BIG, /* close with 1009: found after at most limit + 1 bytes of output, or some
+			    64 KiB of input that yielded nothing */
 	DEFLATE_BAD, /* close with 1007 (RFC 6455, 7.4.1): the frames were right, not the data */
 	DEFLATE_NO_MEMORY, /* close with 1011 */
 };
