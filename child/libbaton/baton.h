@@ -150,14 +150,16 @@ void baton_destroy(struct baton *);
 int baton_fd(const struct baton *);
 int baton_dispatch(struct baton *);
 
-/* Answers 101 after BATON_LATER. subprotocol: one that the client offered, or NULL. 0, or -1 with
- * errno: EINVAL (not offered), EALREADY (answered before). The connection stays as it was then. */
+/* Answers 101 after BATON_LATER. subprotocol: one that the client offered, at most 512 bytes, or
+ * NULL. 0, or -1 with errno: EINVAL (not offered, or longer), EALREADY (answered before). The
+ * connection stays as it was then. */
 int baton_accept(struct baton_conn *, const char *subprotocol);
 
 /* Refuses after BATON_LATER (or inside open, which then returns BATON_LATER): status 400..599,
- * headers "Name: value\r\n..." or NULL, body or NULL. Copies all. 0, or -1 with errno: EINVAL
- * (status; a len beyond PTRDIFF_MAX; headers: a line without a name or its \r\n, control bytes,
- * Connection, Content-Length, Transfer-Encoding, Upgrade, Sec-WebSocket-...), EALREADY, ENOMEM. */
+ * headers "Name: value\r\n..." or NULL, body or NULL (a HEAD request gets its length alone, RFC
+ * 9110, 9.3.2). Copies all. 0, or -1 with errno: EINVAL (status; a len beyond PTRDIFF_MAX; headers:
+ * a line without a name or its \r\n, control bytes, Connection, Content-Length, Transfer-Encoding,
+ * Upgrade, Sec-WebSocket-...), EALREADY, ENOMEM. */
 int baton_answer(struct baton_conn *, int status, const char *headers, const void *body,
 		 size_t len);
 
@@ -174,8 +176,8 @@ int baton_answer(struct baton_conn *, int status, const char *headers, const voi
  */
 int baton_send(struct baton_conn *, int type, const void *data, size_t len);
 
-/* Starts the closing handshake; close follows when the client has answered, or after 5 s. Nothing
- * that the client still says reaches message. Before the answer: refuses with 503. code:
+/* Starts the closing handshake; close follows when the client has answered, or after 5 s in which
+ * it read nothing of what was queued. Nothing that the client still says reaches message. Before the answer: refuses with 503. code:
  * one that may be sent (1000, 1001, 3000-4999, ...), why: at most 123 bytes of UTF-8, or NULL.
  * An invalid code becomes 1011, a why that is not UTF-8 is left out. A second call does nothing. */
 void baton_close(struct baton_conn *, int code, const char *why);
@@ -188,8 +190,9 @@ void baton_pause(struct baton_conn *, bool);
 size_t baton_queued(const struct baton_conn *);
 
 /* What is known of the request: REMOTE_ADDR, REQUEST_URI, QUERY_STRING, ..., HTTP_COOKIE and every
- * other HTTP_<FIELD>. NULL when absent, and once the connection is answered (101 or refusal): copy
- * what is needed later. The value lives until the next baton_get. */
+ * other HTTP_<FIELD>. NULL when absent, and once the connection is answered (101 or refusal). The
+ * value lives until the next baton_get, the answer, or the callback's return: copy what is needed
+ * later. */
 const char *baton_get(struct baton_conn *, const char *key);
 
 /* The same about a client that asks to come in. The value lives until the next call. */

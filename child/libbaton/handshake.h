@@ -5,7 +5,11 @@
 
 #include <stddef.h>
 
-enum { HANDSHAKE_ACCEPT_BYTES = 28, HANDSHAKE_MAX_BYTES = 704 };
+enum {
+	HANDSHAKE_ACCEPT_BYTES = 28,
+	HANDSHAKE_MAX_SUBPROTOCOL = 512, /* baton.h says so, too */
+	HANDSHAKE_MAX_BYTES = 1024,      /* has room for it, and for every response of deflate.h */
+};
 
 /*
  * Writes "HTTP/1.1 101 Switching Protocols" with Sec-WebSocket-Accept for key (key_len must be

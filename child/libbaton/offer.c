@@ -79,6 +79,13 @@ static const char *reason_phrase(int status)
 	return "Refused";
 }
 
+/* RFC 9110, 9.3.2: the length is told, the body is not sent. */
+static bool is_head(struct baton_conn *conn)
+{
+	const char *method = find(conn, "REQUEST_METHOD");
+	return method != NULL && strcmp(method, "HEAD") == 0;
+}
+
 /* Nothing was written before this; behind it nothing will be. */
 static int answer(struct baton_conn *conn, int status, const char *headers, const void *body,
 		  size_t len)
@@ -88,6 +95,7 @@ static int answer(struct baton_conn *conn, int status, const char *headers, cons
 				 "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\nConnection: close\r\n",
 				 status, reason_phrase(status), len);
 	size_t headers_len = headers != NULL ? strlen(headers) : 0;
+	len = is_head(conn) ? 0 : len;
 	size_t total = (size_t)start_len + headers_len + 2 + len;
 	struct buffer *whole = NULL;
 	if (!buffer_append(&whole, start, (size_t)start_len, total) ||
@@ -150,11 +158,12 @@ int baton_accept(struct baton_conn *conn, const char *subprotocol)
 		errno = EALREADY;
 		return -1;
 	}
-	char name[HANDSHAKE_MAX_BYTES];
+	char name[HANDSHAKE_MAX_SUBPROTOCOL + 1];
 	if (subprotocol != NULL) {
 		/* It may be what baton_get gave, and find overwrites that. */
-		snprintf(name, sizeof name, "%s", subprotocol);
-		if (!handshake_offers(find(conn, "HTTP_SEC_WEBSOCKET_PROTOCOL"), name)) {
+		size_t len = (size_t)snprintf(name, sizeof name, "%s", subprotocol);
+		if (len >= sizeof name ||
+		    !handshake_offers(find(conn, "HTTP_SEC_WEBSOCKET_PROTOCOL"), name)) {
 			errno = EINVAL;
 			return -1;
 		}

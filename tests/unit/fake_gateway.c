@@ -25,6 +25,7 @@
 
 struct fake_app fake_app;
 struct baton *fake_baton;
+const char *fake_method;
 uint64_t fake_flags;
 void (*fake_auth)(struct baton_question *, void *app);
 int fake_channel = -1, fake_child_end = -1;
@@ -142,6 +143,7 @@ void fake_start(void)
 	int pair[2];
 	char number[16];
 	memset(&fake_app, 0, sizeof fake_app);
+	fake_method = "GET";
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	fake_channel = pair[0];
 	fake_child_end = dup(pair[1]);
@@ -284,6 +286,7 @@ void fake_offer_socket(uint64_t id, int fd, const char *extra)
 	struct handoff_pairs pairs;
 	handoff_pairs_init(&pairs, payload, sizeof payload);
 	handoff_pairs_add(&pairs, "REMOTE_ADDR", "192.0.2.7", 9);
+	handoff_pairs_add(&pairs, "REQUEST_METHOD", fake_method, strlen(fake_method));
 	handoff_pairs_add(&pairs, "QUERY_STRING", "room=1", 6);
 	handoff_pairs_add(&pairs, "HEAD", head, strlen(head));
 	assert_false(pairs.overflow);

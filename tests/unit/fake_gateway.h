@@ -37,6 +37,7 @@ extern struct baton *fake_baton;
 extern int fake_channel;   /* the gateway's end */
 extern int fake_child_end; /* a duplicate of the child's end, as the gateway keeps one */
 
+extern const char *fake_method; /* of the offers to come; fake_start makes it "GET" */
 extern uint64_t fake_flags;                                   /* of the app that fake_start makes */
 extern void (*fake_auth)(struct baton_question *, void *app); /* the same; app is &fake_app */
 

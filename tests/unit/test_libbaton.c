@@ -363,6 +363,55 @@ static void test_answer_carries_headers_and_body(void **state)
 	assert_int_equal(fake_app.closed, 1);
 }
 
+static void answer_gone(struct baton_conn *conn)
+{
+	assert_int_equal(baton_answer(conn, 410, NULL, "gone", 4), 0);
+}
+
+/* RFC 9110, 9.3.2 */
+static void test_answer_to_head_has_no_body(void **state)
+{
+	(void)state;
+	size_t len;
+	fake_method = "HEAD";
+	fake_app.open_result = BATON_LATER;
+	fake_app.on_open = answer_gone;
+	int client = fake_offer(1, SOCK_STREAM, "");
+	fake_turns();
+	assert_string_equal(fake_read(client, &len),
+			    "HTTP/1.1 410 Gone\r\nContent-Length: 4\r\nConnection: close\r\n\r\n");
+	close(client);
+}
+
+/* Offers a subprotocol of len bytes and accepts it. */
+static int accept_long(size_t len)
+{
+	char name[600] = "", field[700];
+	memset(name, 'x', len);
+	snprintf(field, sizeof field, "Sec-WebSocket-Protocol: %s\r\n", name);
+	fake_app.open_result = BATON_LATER;
+	int client = fake_offer(1, SOCK_STREAM, field);
+	fake_turns();
+	errno = 0;
+	int result = baton_accept(fake_app.conn, name);
+	assert_int_equal(errno, result == 0 ? 0 : EINVAL);
+	if (result == 0) {
+		assert_non_null(strstr(fake_read(client, &len), name));
+	} else {
+		assert_int_equal(baton_accept(fake_app.conn, NULL), 0);
+	}
+	close(client);
+	fake_turns();
+	return result;
+}
+
+static void test_accept_takes_a_subprotocol_of_512_bytes_and_not_of_513(void **state)
+{
+	(void)state;
+	assert_int_equal(accept_long(512), 0);
+	assert_int_equal(accept_long(513), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
@@ -383,6 +432,8 @@ int main(void)
 		TEST(test_accept_inside_open_leaves_with_the_greeting),
 		TEST(test_refusal_is_a_whole_http_response_and_lingers),
 		TEST(test_answer_carries_headers_and_body),
+		TEST(test_answer_to_head_has_no_body),
+		TEST(test_accept_takes_a_subprotocol_of_512_bytes_and_not_of_513),
 	};
 #undef TEST
 	return cmocka_run_group_tests(tests, NULL, NULL);
