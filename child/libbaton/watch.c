@@ -15,7 +15,7 @@ struct baton_watch {
 	struct baton_watch *prev, *next;
 	struct baton *baton;
 	struct loop_io io;       /* of baton_watch; fd -1 in a timer */
-	struct loop_timer timer; /* of baton_timer */
+	struct deadline deadline; /* of baton_timer */
 	baton_fn *fn;
 	baton_fd_fn *fd_fn;
 	void *data;
@@ -34,7 +34,7 @@ struct watch_post {
 static void destroy(struct baton_watch *watch)
 {
 	struct watch_list *list = &watch->baton->watches;
-	loop_timer_stop(&watch->timer);
+	deadlines_clear(&list->deadlines, &watch->deadline);
 	loop_io_remove(watch->baton->loop, &watch->io);
 	if (watch->prev != NULL) {
 		watch->prev->next = watch->next;
@@ -68,11 +68,22 @@ static struct baton_watch *create(struct baton *baton, bool has_fn, void *data)
 	return watch;
 }
 
-static void handle_timer(struct loop_timer *timer)
+/* The loop's timer runs until the first deadline, or one that was cancelled meanwhile. */
+static void set_alarm(struct watch_list *list, uint64_t now_ms)
 {
-	struct baton_watch *watch = loop_owner(timer, struct baton_watch, timer);
-	if (watch->every_ms > 0) {
-		loop_timer_start(&watch->baton->watches.timers, timer, watch->every_ms);
+	const struct deadline *first = deadlines_first(&list->deadlines);
+	if (first != NULL) {
+		uint64_t wait_ms = first->due_ms > now_ms ? first->due_ms - now_ms : 0;
+		loop_timer_start(&list->alarms, &list->alarm, (unsigned)wait_ms);
+	}
+}
+
+static void run_timer(struct baton_watch *watch, uint64_t now_ms)
+{
+	struct watch_list *list = &watch->baton->watches;
+	deadlines_clear(&list->deadlines, &watch->deadline);
+	if (watch->every_ms > 0) { /* in the place that it has just left */
+		deadlines_set(&list->deadlines, &watch->deadline, now_ms + watch->every_ms);
 	}
 	watch->is_running = true;
 	watch->fn(watch->data);
@@ -80,6 +91,20 @@ static void handle_timer(struct loop_timer *timer)
 	if (watch->is_cancelled || watch->every_ms == 0) {
 		destroy(watch);
 	}
+}
+
+/* What a callback starts, even with 0 ms, waits for the next turn. */
+static void handle_alarm(struct loop_timer *alarm)
+{
+	struct baton *baton = loop_owner(alarm, struct baton, watches.alarm);
+	struct watch_list *list = &baton->watches;
+	uint64_t now_ms = loop_now_ms(baton->loop), end = list->deadlines.next_number;
+	struct deadline *first = deadlines_first(&list->deadlines);
+	while (first != NULL && first->due_ms <= now_ms && first->number < end) {
+		run_timer(loop_owner(first, struct baton_watch, deadline), now_ms);
+		first = deadlines_first(&list->deadlines);
+	}
+	set_alarm(list, now_ms);
 }
 
 static void handle_fd(struct loop_io *io, unsigned events)
@@ -98,13 +123,21 @@ static void handle_fd(struct loop_io *io, unsigned events)
 struct baton_watch *baton_timer(struct baton *baton, unsigned first_ms, unsigned every_ms,
 				baton_fn *fn, void *data)
 {
+	struct watch_list *list = &baton->watches;
+	uint64_t now_ms = loop_now_ms(baton->loop);
 	struct baton_watch *watch = create(baton, fn != NULL, data);
-	if (watch != NULL) {
-		watch->fn = fn;
-		watch->every_ms = every_ms;
-		loop_timer_start(&baton->watches.timers, &watch->timer,
-				 host_wait_ms(baton, first_ms));
+	if (watch == NULL) {
+		return NULL;
 	}
+	watch->fn = fn;
+	watch->every_ms = every_ms;
+	if (!deadlines_set(&list->deadlines, &watch->deadline,
+			   now_ms + host_wait_ms(baton, first_ms))) {
+		destroy(watch);
+		errno = ENOMEM;
+		return NULL;
+	}
+	set_alarm(list, now_ms);
 	return watch;
 }
 
@@ -139,7 +172,7 @@ void baton_cancel(struct baton_watch *watch)
 	}
 	/* Its descriptor may be closed as soon as we return. */
 	watch->is_cancelled = true;
-	loop_timer_stop(&watch->timer);
+	deadlines_clear(&watch->baton->watches.deadlines, &watch->deadline);
 	loop_io_remove(watch->baton->loop, &watch->io);
 }
 
@@ -195,20 +228,21 @@ int watch_init(struct baton *baton)
 		errno = error;
 		return -1;
 	}
-	loop_lane_init(&list->timers, baton->loop, handle_timer);
+	loop_lane_init(&list->alarms, baton->loop, handle_alarm);
 	return loop_on_wake(baton->loop, handle_wake, baton);
 }
 
 void watch_finish(struct baton *baton)
 {
 	struct watch_list *list = &baton->watches;
-	if (list->timers.loop == NULL) {
+	if (list->alarms.loop == NULL) {
 		return;
 	}
 	while (list->first != NULL) {
 		destroy(list->first);
 	}
-	loop_lane_finish(&list->timers);
+	deadlines_free(&list->deadlines);
+	loop_lane_finish(&list->alarms);
 	for (struct watch_post *post = take_posts(list), *next; post != NULL; post = next) {
 		next = post->next;
 		free(post);

@@ -3,6 +3,7 @@
 #ifndef BATON_WATCH_H
 #define BATON_WATCH_H
 
+#include "libbaton/deadlines.h"
 #include "loop/timers.h"
 
 #include <pthread.h>
@@ -13,7 +14,9 @@ struct watch_post;
 
 struct watch_list {
 	struct baton_watch *first;
-	struct loop_lane timers;
+	struct deadlines deadlines; /* of all timers */
+	struct loop_lane alarms;    /* has one: alarm */
+	struct loop_timer alarm;
 	pthread_mutex_t mutex; /* guards posts and last_post */
 	struct watch_post *posts, **last_post;
 };

@@ -253,6 +253,36 @@ static void test_timer_repeats_until_cancelled(void **state)
 	assert_int_equal(ticks, 3);
 }
 
+static unsigned fired_ms;
+
+static void check_order(void *data)
+{
+	unsigned wait_ms = (unsigned)(uintptr_t)data;
+	assert_true(wait_ms >= fired_ms);
+	fired_ms = wait_ms;
+	ticks++;
+}
+
+static void test_timers_of_all_lengths_run_in_order(void **state)
+{
+	(void)state;
+	enum { COUNT = 500 };
+	ticks = 0;
+	fired_ms = 0;
+	fake_turns();
+	for (unsigned i = 0; i < COUNT; i++) {
+		unsigned wait_ms = 1 + i * 7919 % 3000;
+		assert_non_null(baton_timer(fake_baton, wait_ms, 0, check_order,
+					    (void *)(uintptr_t)wait_ms));
+	}
+	for (int i = 0; i < 2; i++) {
+		fake_pass_ms(1501);
+		fake_turns();
+		assert_in_range(ticks, i == 0 ? COUNT / 3 : COUNT, i == 0 ? COUNT * 2 / 3 : COUNT);
+	}
+	assert_int_equal(fake_turns(), -1);
+}
+
 static void on_ready(int fd, int events, void *data)
 {
 	char byte;
@@ -323,6 +353,7 @@ int main(void)
 		TEST(test_run_returns_when_the_gateway_is_gone),
 		TEST(test_post_from_a_thread_and_stop_end_run),
 		TEST(test_timer_repeats_until_cancelled),
+		TEST(test_timers_of_all_lengths_run_in_order),
 		TEST(test_watch_calls_and_can_be_cancelled_from_its_callback),
 		TEST(test_idle_connection_costs_at_most_200_bytes),
 	};
