@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of the adapter among themselves: baton_lws.c (its interface), wrap.c (what comes from
- * libwebsockets), talk.c (what comes from the gateway), leave.c (timer, drain, end).
+ * libwebsockets), rewrite.c (the head that it gets), talk.c (what comes from the gateway), leave.c
+ * (timer, drain, end).
  */
 #ifndef BATON_LWS_ADAPTER_H
 #define BATON_LWS_ADAPTER_H
@@ -65,6 +66,11 @@ void wrap_adopt(struct member *, int fd, const char *head);
 
 /* Asks for a Close frame, 1000 to 4999; a client that has no WebSocket yet is cut off. */
 void wrap_close(struct member *, unsigned code, const char *reason);
+
+/* ---- rewrite.c ---- */
+
+/* The head for libwebsockets; the program's vhost is there. Valid until the next call. */
+const char *rewrite_head(const char *head);
 
 /* ---- talk.c ---- */
 

@@ -18,6 +18,13 @@
  * with 1001 spread over the time, wakes the timers of libwebsockets on libev (they sleep there),
  * and silences errors and notices while a socket is adopted, for each is logged as an error.
  *
+ * libwebsockets gets the head with two changes, since it would leave clients without an answer.
+ * Sec-WebSocket-Protocol has one name, the first of the client's that the program has a protocol
+ * for, or is not there: a client that offers only others gets the first protocol, and a 101 that
+ * names none. Sec-WebSocket-Extensions is never there. So lws_hdr_copy does not see what else the
+ * client offered, a token beside its subprotocol, say: that is in the HEAD of an offer. All other
+ * fields it gives as before.
+ *
  * What libwebsockets 4.1 and later do and this cannot mend: a client's unmasked frames are taken,
  * of several pings in one segment the first is answered, bytes and messages sent are not known
  * (the gateway's log shows 0), nor the code with which the program closes (it shows 1005). On libuv
@@ -66,8 +73,9 @@ struct baton_lws_app {
  *	max_http_header_pool*   0: a small pool lets slow clients lock others out
  *	pt_serv_buf_size        32 KiB if 0: at most so much is read at once
  * The same info is to be used for the context and its one vhost: with several the client's Host
- * would choose. A protocol's name decides which of them a client's subprotocol gets; none means
- * the first. Callbacks should pass on to lws_callback_http_dummy() what they do not know.
+ * would choose. A protocol's name decides which of them a client's subprotocol gets; none, or none
+ * that is known, means the first. Callbacks should pass on to lws_callback_http_dummy() what they
+ * do not know.
  *
  * SIGPIPE is ignored from then on, unless the program has an action of its own for it: stderr is a
  * pipe to the gateway, and its clients shall outlive that.
@@ -89,9 +97,9 @@ void baton_lws_destroy(struct baton_lws *);
 
 /*
  * What the gateway says of a client: "REMOTE_ADDR", "REQUEST_URI", ... (docs/protocol.md); not the
- * head, which lws_hdr_copy gives. NULL when absent, or when wsi did not come from the gateway.
- * Valid until the wsi ends; to be asked in any callback that gets the wsi, LWS_CALLBACK_WSI_CREATE
- * to LWS_CALLBACK_WSI_DESTROY.
+ * head, which lws_hdr_copy gives, but for the two changes above. NULL when absent, or when wsi did
+ * not come from the gateway. Valid until the wsi ends; to be asked in any callback that gets the
+ * wsi, LWS_CALLBACK_WSI_CREATE to LWS_CALLBACK_WSI_DESTROY.
  */
 const char *baton_lws_get(struct lws *wsi, const char *key);
 

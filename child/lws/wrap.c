@@ -72,8 +72,9 @@ void wrap_adopt(struct member *member, int fd, const char *head)
 {
 	adapter.adopted = member;
 	int levels = quiet_levels();
+	const char *rewritten = rewrite_head(head);
 	/* NULL says little: it also means that the connection is in the middle of its end. */
-	lws_adopt_socket_vhost_readbuf(adapter.vhost, fd, head, strlen(head));
+	lws_adopt_socket_vhost_readbuf(adapter.vhost, fd, rewritten, strlen(rewritten));
 	lws_set_log_level(levels, NULL);
 	if (adapter.adopted != NULL) { /* no wsi was made, the socket is closed */
 		adapter.adopted = NULL;

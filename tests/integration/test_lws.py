@@ -161,12 +161,40 @@ def test_drain_refuses_newcomers_closes_the_others_and_exits(child):
     assert child.wait() == 0
 
 
-def test_a_subprotocol_is_chosen_by_the_program_s_list(lws):
-    with wsclient.WebSocket(lws.address(), path="/lws",
-                            fields=["Sec-WebSocket-Protocol: other, echo"]) as ws:
-        assert ws.response.headers["sec-websocket-protocol"] == "echo"
-        ws.echo("chosen")
+OFFER = "Sec-WebSocket-Protocol: "
+LONG = "Sec-WebSocket-Extensions: " + ", ".join(["permessage-deflate; client_max_window_bits"] * 9)
+CHOICES = {
+    "no offer": ([], None),
+    "in a list": ([OFFER + "other, echo"], "echo"),
+    "beside a token": ([OFFER + "echo, bearer." + "t" * 3000], "echo"),
+    "behind a token": ([OFFER + "bearer." + "t" * 3000 + ",echo"], "echo"),
+    "in the last of three lines": ([OFFER + "a", OFFER + "b, c", OFFER.upper() + "d,\techo ,e"],
+                                   "echo"),
+    "no blank": (["sec-websocket-protocol:echo"], "echo"),
+    "unknown": ([OFFER + "nope"], None),
+    "beginning of a name": ([OFFER + "ech, echo2"], None),
+    "other case": ([OFFER + "ECHO"], None),
+    "long extensions": ([LONG, OFFER + "echo", LONG.lower()], "echo"),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_no_offer_of_subprotocols_and_extensions_is_left_without_an_answer(lws, choice):
+    fields, chosen = CHOICES[choice]
+    cookie = "Cookie: kept=as it was"
+    with wsclient.WebSocket(lws.address(), path="/lws", fields=[*fields, cookie]) as ws:
+        assert ws.response.headers.get("sec-websocket-protocol") == chosen
+        assert "sec-websocket-extensions" not in ws.response.headers
+        ws.echo("served")
         ws.close(1000)
+
+
+def test_the_adapter_s_own_protocol_is_nobody_s(child):
+    client = child.offer(fields=[OFFER + "(baton), echo"])
+    assert child.hear(protocol.TAKEN) == (protocol.ID, b"")
+    ws = wsclient.WebSocket.over(client)
+    assert ws.response.headers["sec-websocket-protocol"] == "echo"
+    ws.echo("served")
 
 
 # -- the real gateway ---------------------------------------------------------------------------

@@ -135,7 +135,7 @@ class FakeGateway:
         self.say(PING)
         self.hear(PONG)
 
-    def offer(self, ident=ID, query="", early=b""):
+    def offer(self, ident=ID, query="", early=b"", fields=("Cookie: a=b",)):
         """Offers a client; gives its end, on which early was sent behind the head."""
         ours, theirs = socket.socketpair()
         client = raw.Connection.__new__(raw.Connection)
@@ -144,7 +144,7 @@ class FakeGateway:
         ours.settimeout(gateway.TIMEOUT_SECS)
         ours.sendall(early)
         target = "/chat/lobby" + ("?" + query if query else "")
-        head = raw.upgrade_head(target, "example.org", ["Cookie: a=b"]).decode()
+        head = raw.upgrade_head(target, "example.org", fields).decode()
         self.say(CONNECTION, ident, pairs(
             REMOTE_ADDR="192.0.2.7", REMOTE_PORT=51234, SERVER_NAME="example.org",
             SERVER_PORT=8080, SERVER_PROTOCOL="HTTP/1.1", REQUEST_METHOD="GET",
