@@ -18,7 +18,8 @@
  * with 1001 spread over the time, wakes the timers of libwebsockets on libev (they sleep there),
  * and silences errors and notices while a socket is adopted, for each is logged as an error.
  *
- * libwebsockets gets the head with two changes, since it would leave clients without an answer.
+ * libwebsockets gets the head with three changes. A + in the path is written %2B, for it would be
+ * decoded as a space. The others are there because it would leave clients without an answer:
  * Sec-WebSocket-Protocol has one name, the first of the client's that the program has a protocol
  * for, or is not there: a client that offers only others gets the first protocol, and a 101 that
  * names none. Sec-WebSocket-Extensions is never there. So lws_hdr_copy does not see what else the
@@ -97,7 +98,7 @@ void baton_lws_destroy(struct baton_lws *);
 
 /*
  * What the gateway says of a client: "REMOTE_ADDR", "REQUEST_URI", ... (docs/protocol.md); not the
- * head, which lws_hdr_copy gives, but for the two changes above. NULL when absent, or when wsi did
+ * head, which lws_hdr_copy gives, but for the changes above. NULL when absent, or when wsi did
  * not come from the gateway. Valid until the wsi ends; to be asked in any callback that gets the
  * wsi, LWS_CALLBACK_WSI_CREATE to LWS_CALLBACK_WSI_DESTROY.
  */

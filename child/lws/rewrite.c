@@ -11,6 +11,7 @@
 #include <strings.h>
 
 enum {
+	PLUS_BYTES = 3,   /* %2B */
 	NAME_BYTES = 126, /* of a subprotocol: libwebsockets is silent about a longer one too */
 };
 
@@ -18,6 +19,17 @@ static char *append(char *to, const char *from, size_t len)
 {
 	memcpy(to, from, len);
 	return to + len;
+}
+
+/* A plus in a path is one. libwebsockets takes it for the space of a form, which belongs to the
+ * query. Method and version have none. */
+static char *copy_request_line(char *to, const char *line, size_t len)
+{
+	size_t path_end = strcspn(line, "?\r\n");
+	for (size_t i = 0; i < path_end; i++) {
+		to = line[i] == '+' ? append(to, "%2B", PLUS_BYTES) : append(to, line + i, 1);
+	}
+	return append(to, line + path_end, len - path_end);
 }
 
 static bool is_known(const char *name, size_t len)
@@ -36,7 +48,7 @@ static size_t choose(const char *list, const char **name_r)
 {
 	static const char between[] = ", \t";
 	const char *name = list + strspn(list, between);
-	for (size_t len; (len = strcspn(name, ", \t\r")) > 0; name += strspn(name, between)) {
+	for (size_t len; (len = strcspn(name, ", \t\r\n")) > 0; name += strspn(name, between)) {
 		if (is_known(name, len)) {
 			*name_r = name;
 			return len;
@@ -78,10 +90,10 @@ static size_t line_length(const char *line)
 
 const char *rewrite_head(const char *head)
 {
-	static char rewritten[HANDOFF_MAX_BYTES];
+	static char rewritten[PLUS_BYTES * HANDOFF_MAX_BYTES];
 	bool has_chosen = false;
 	size_t len = line_length(head);
-	char *to = append(rewritten, head, len);
+	char *to = copy_request_line(rewritten, head, len);
 	for (head += len; *head != '\0'; head += len) {
 		len = line_length(head);
 		to = copy_field(to, head, len, &has_chosen);

@@ -29,6 +29,7 @@ FILES = {
     "empty.txt": b"",
     "a b.txt": b"space",
     "ž.txt": b"umlaut",
+    "c++.html": b"plus",
     "big.bin": os.urandom(3 << 20),
     "below/index.html": b"below",
     "below/deeper/file.txt": b"deeper",
@@ -108,6 +109,12 @@ def test_type_follows_the_suffix(server, name):
 
 def test_query_is_not_part_of_the_name(server):
     assert ask(server, "/text.txt?v=1&/../x").body == b"text"
+
+
+def test_a_plus_in_a_path_is_a_plus(server):
+    assert ask(server, "/c%2B+.html?a+b=c+d").body == b"plus"
+    assert ask(server, "/a+b.txt").status == 404  # "a b.txt" is there
+    assert ask(server, "/" + "+" * 7990, fields=f"Cookie: {'c' * 8000}\r\n").status == 404
 
 
 @pytest.mark.parametrize("path, name", [("/", "index.html"), ("/below/", "below/index.html"),
