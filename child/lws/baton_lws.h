@@ -39,6 +39,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct lws;
 struct lws_context_creation_info;
 struct lws_vhost;
@@ -112,5 +116,9 @@ const char *baton_lws_offer_get(const struct baton_lws_offer *, const char *key)
 
 /* Why the last call that failed did so, one line. Static storage. */
 const char *baton_lws_explain(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -128,12 +128,19 @@ def test_install_shows_the_symbols_of_the_header_and_no_others(installed):
     assert re.search(r"SONAME\s+libbaton\.so\.0$", soname, re.MULTILINE)
 
 
-def test_installed_header_compiles_alone_and_as_cxx(installed):
-    header = installed.prefix / "include" / "baton.h"
-    run(installed.compiler, "-std=c99", "-pedantic-errors", "-Wall", "-Werror", "-fsyntax-only",
-        "-x", "c", header)
+@pytest.mark.parametrize("header", ["libbaton/baton.h", "lws/baton_lws.h"])
+def test_header_compiles_alone_and_links_from_cxx(tmp_path, header):
+    path = REPOSITORY / "child" / header
+    run(cache()["CMAKE_C_COMPILER"], "-std=c99", "-pedantic-errors", "-Wall", "-Werror",
+        "-fsyntax-only", "-x", "c", path)
     if shutil.which("g++"):
-        run("g++", "-std=c++11", "-Wall", "-Werror", "-fsyntax-only", "-x", "c++", header)
+        names = declared(header)
+        calls = ", ".join(f"(void *){name}" for name in names)
+        (tmp_path / "all.cc").write_text(f'#include "{path}"\nvoid *all[] = {{ {calls} }};\n',
+                                         encoding="utf-8")
+        run("g++", "-std=c++11", "-Wall", "-Werror", "-c", tmp_path / "all.cc", "-o",
+            tmp_path / "all.o")
+        assert symbols("nm", "-u", tmp_path / "all.o") == names  # as C names them
 
 
 def test_installed_programs_run(installed):
