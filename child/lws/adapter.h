@@ -2,7 +2,7 @@
 /*
  * The parts of the adapter among themselves: baton_lws.c (its interface), wrap.c (what comes from
  * libwebsockets), rewrite.c (the head that it gets), talk.c (what comes from the gateway), leave.c
- * (timer, drain, end).
+ * (timer, drain, end), sweep.c (keepalive).
  */
 #ifndef BATON_LWS_ADAPTER_H
 #define BATON_LWS_ADAPTER_H
@@ -43,6 +43,9 @@ struct baton_lws {
 	struct reports reports;
 	uint64_t capacity;
 	size_t message_limit_bytes;
+	unsigned ping_interval_ms; /* 0: no pings */
+	uint64_t sweep_due_ms;     /* the next round */
+	uint8_t round;             /* of the sweep; wraps */
 	bool pong_due, ready_due;
 	bool told_unknown, told_malformed; /* logged once each */
 
@@ -87,8 +90,13 @@ void talk_tell(const char *text); /* one line for the gateway's log, if there is
 uint64_t leave_now_ms(void);
 bool leave_open_timer(void);       /* false with errno */
 void leave_wake(unsigned wait_ms); /* leave_handle_timer runs then, or sooner */
-void leave_watch(void);            /* keeps libwebsockets' own timers going, where that is needed */
+void leave_watch(void);            /* keeps going what members need: keepalive, timers on libev */
 void leave_handle_timer(void);
 void leave_drain(unsigned deadline_ms);
+
+/* ---- sweep.c ---- */
+
+void sweep_note_heard(struct member *);
+void sweep_watch(void); /* does what is due, and has the timer call again while there are members */
 
 #endif

@@ -26,6 +26,13 @@
  * client offered, a token beside its subprotocol, say: that is in the HEAD of an offer. All other
  * fields it gives as before.
  *
+ * The pool's keepalive is kept too: who is silent gets Pings of one byte, between two calls of
+ * lws_write, so what a program frames itself (LWS_WRITE_RAW) it must write a frame a call. No Ping
+ * goes to a client for which libwebsockets holds output back, and none is cut off while the program
+ * leaves unread what it has sent. send_limit, slow_client and deflate mean nothing: libwebsockets
+ * keeps what is written without a limit. A program can write only when it is asked to
+ * (LWS_CALLBACK_SERVER_WRITEABLE), count what waits for a client, and end one that has too much.
+ *
  * What libwebsockets 4.1 and later do and this cannot mend: a client's unmasked frames are taken,
  * of several pings in one segment the first is answered, bytes and messages sent are not known
  * (the gateway's log shows 0), nor the code with which the program closes (it shows 1005). On libuv

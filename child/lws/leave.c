@@ -48,6 +48,7 @@ void leave_watch(void)
 	if (adapter.needs_tick && adapter.members.count > 0) {
 		leave_wake(TICK_MS);
 	}
+	sweep_watch();
 }
 
 /* ---- the drain ---- */

@@ -31,6 +31,8 @@ struct member {
 	bool is_deaf;         /* the client has sent its Close frame */
 	bool was_open;        /* was a WebSocket at some time */
 	bool has_asked;       /* its one request has been read */
+	bool is_pinged;       /* by sweep.c, and not heard since */
+	uint8_t heard;        /* the round in which it was last heard, or less: sweep.c */
 	size_t message_bytes; /* of the message that is arriving */
 	char *reason;         /* of our Close frame, or NULL */
 	struct handoff_closed report;

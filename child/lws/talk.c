@@ -112,6 +112,7 @@ void talk_flush(void)
 static void handle_hello(const struct handoff_message *hello)
 {
 	adapter.message_limit_bytes = (size_t)handoff_number(hello, "MESSAGE_LIMIT", SIZE_MAX);
+	adapter.ping_interval_ms = handoff_small_number(hello, "PING_INTERVAL_MS", 0);
 	uint64_t most = startup_capacity(UINT64_MAX),
 		 wanted = handoff_number(hello, "CAPACITY", most);
 	most = most > OWN_DESCRIPTORS ? most - OWN_DESCRIPTORS : 1;

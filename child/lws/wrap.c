@@ -187,9 +187,14 @@ static enum verdict judge(struct member *member, struct lws *wsi, enum lws_callb
 	case LWS_CALLBACK_ESTABLISHED:
 		member->state = MEMBER_OPEN;
 		member->was_open = true;
+		sweep_note_heard(member);
 		return VERDICT_PASS;
 	case LWS_CALLBACK_RECEIVE:
+		sweep_note_heard(member);
 		return judge_data(member, wsi, len);
+	case LWS_CALLBACK_RECEIVE_PONG:
+		sweep_note_heard(member);
+		return VERDICT_PASS;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return judge_writable(member);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:

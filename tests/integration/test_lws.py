@@ -197,6 +197,49 @@ def test_the_adapter_s_own_protocol_is_nobody_s(child):
     ws.echo("served")
 
 
+KEEPALIVE = 300
+
+
+@pytest.fixture(params=LOOPS, name="pinging")
+def child_with_keepalive(request):
+    with protocol.FakeGateway(LOOPS[request.param], hello=False) as fake:
+        fake.say(protocol.HELLO, payload=protocol.pairs(PING_INTERVAL_MS=KEEPALIVE))
+        fake.hear(protocol.READY)
+        yield fake
+
+
+def wait_ping(client):
+    frame = client.receive()
+    assert (frame.opcode, len(frame.payload)) == (wsclient.PING, 1)
+    return frame.payload
+
+
+def test_keepalive_keeps_who_answers_and_ends_who_does_not(pinging):
+    alive, silent = pinging.connect(1), pinging.connect(2)
+    for _ in range(3):  # longer than who does not answer has
+        alive.send(wsclient.PONG, wait_ping(alive))
+    wait_ping(silent)
+    silent.connection.read_eof()
+    check_report(pinging, 1006, 2, ident=2)
+    alive.echo("is served")
+    alive.close()
+    check_report(pinging, 1000, 0, 1, ident=1)
+
+
+def test_keepalive_spares_a_client_to_which_the_program_does_not_listen(pinging):
+    """While its output waits the program reads nothing of it, and no Pong."""
+    other, slow = pinging.connect(1), pinging.connect(2)
+    frame = wsclient.frame_bytes(wsclient.BINARY, b"x" * 30000)
+    sender = threading.Thread(target=slow.connection.send, args=(frame * 100,))
+    sender.start()
+    for _ in range(4):
+        other.send(wsclient.PONG, wait_ping(other))
+    for _ in range(100):
+        assert slow.receive_message() == (wsclient.BINARY, b"x" * 30000)
+    sender.join()
+    slow.echo("is served")
+
+
 # -- the real gateway ---------------------------------------------------------------------------
 
 
