@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * baton-static DIR: serves the files below DIR for routes with http = true, by a mount of
- * libwebsockets. The path of a request is the path of the file below DIR; a route's own path is not
- * taken off. GET and HEAD, one request a connection, ETag and 304, index.html for a directory;
- * symbolic links are followed, so DIR must not have any that lead out of it to what is secret.
+ * baton-static DIR: serves the files below DIR for routes with http = true. The path of a request
+ * is the path of the file below DIR; a route's own path is not taken off. GET and HEAD, one request
+ * a connection, ETag and 304, index.html for a directory; symbolic links are followed, so DIR must
+ * not have any that lead out of it to what is secret. libwebsockets sends the files, but not by its
+ * own mount, whose ETag has no quotes and is compared as a whole (RFC 9110, 8.8.3 and 13.1.2).
  *
  * It knows no ranges, no compression and no lists of directories. WebSocket upgrades and whatever
  * else it does not serve are refused before they are taken: the gateway answers then, and lets the
@@ -20,10 +21,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { ANSWER_BYTES = 20 * 1024 }; /* a head of 16 KiB, come back as Location */
 
 static const char *directory;
+static struct lws_http_mount mount;
+/* What libwebsockets writes for the mount's settings: a 304 repeats it. */
+static const char cache_control[] = "must-revalidate, public, max-age=1";
 static bool is_over;
 
 /* ---- what is not served ---- */
@@ -100,20 +105,26 @@ static const struct lws_protocol_vhost_options *chain_types(void)
 	return options;
 }
 
-/* A whole answer, text and all, and the end of the connection. */
-static int answer(struct lws *wsi, const char *status, const char *fields, const char *text)
+static unsigned char bytes[LWS_PRE + ANSWER_BYTES];
+
+/* Sends what snprintf wrote behind LWS_PRE, and ends the connection. */
+static int send_bytes(struct lws *wsi, int length)
 {
-	static unsigned char bytes[LWS_PRE + ANSWER_BYTES];
-	const char *method = baton_lws_get(wsi, "REQUEST_METHOD");
-	bool is_head = method != NULL && strcmp(method, "HEAD") == 0;
-	int length = snprintf((char *)bytes + LWS_PRE, ANSWER_BYTES,
-			      "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-			      "Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s",
-			      status, strlen(text), fields, is_head ? "" : text);
 	if (length > 0 && length < ANSWER_BYTES) {
 		lws_write(wsi, bytes + LWS_PRE, (size_t)length, LWS_WRITE_RAW);
 	}
 	return -1;
+}
+
+/* A whole answer, text and all, and the end of the connection. */
+static int answer(struct lws *wsi, const char *status, const char *fields, const char *text)
+{
+	const char *method = baton_lws_get(wsi, "REQUEST_METHOD");
+	bool is_head = method != NULL && strcmp(method, "HEAD") == 0;
+	return send_bytes(wsi, snprintf((char *)bytes + LWS_PRE, ANSWER_BYTES,
+					"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+					"Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s",
+					status, strlen(text), fields, is_head ? "" : text));
 }
 
 /* "/chat?a" to "/chat/?a". Just one slash in front: two would make a host of what follows. */
@@ -128,41 +139,61 @@ static int redirect(struct lws *wsi)
 	return answer(wsi, "301 Moved Permanently", location, "301 This is a directory.\n");
 }
 
-/* 0: there is nothing, or it ends with a slash. */
-static mode_t find_mode(const char *path, size_t len)
-{
-	static char file[PATH_MAX];
-	struct stat status;
-	int length = snprintf(file, sizeof file, "%s%.*s", directory, (int)len, path);
-	bool is_there = len > 0 && path[len - 1] != '/' && length > 0 &&
-			length < (int)sizeof file && stat(file, &status) == 0;
-	return is_there ? status.st_mode : 0;
-}
-
 static int answer_not_found(struct lws *wsi)
 {
 	return answer(wsi, "404 Not Found", "", "404 Nothing is here.\n");
 }
 
-/* What the mount must not open. A directory's index.html would come as if it were a file: relative
- * links would be wrong. And a FIFO waits for its writer, while nobody is served. */
-static int judge_path(struct lws *wsi, const char *path, size_t len)
+/* Does the client have it? A tag with its quotes stands in a list as itself only, and a W/ before
+ * it makes no difference (RFC 9110, 13.1.2). */
+static bool has_tag(struct lws *wsi, const char *tag)
 {
-	mode_t mode = find_mode(path, len);
-	if (S_ISDIR(mode)) {
+	static char list[ANSWER_BYTES];
+	int len = lws_hdr_copy(wsi, list, sizeof list, WSI_TOKEN_HTTP_IF_NONE_MATCH);
+	return len > 0 && (list[0] == '*' || strstr(list, tag) != NULL);
+}
+
+static int serve_file(struct lws *wsi, const char *file, const struct stat *status)
+{
+	char tag[64], field[80];
+	snprintf(tag, sizeof tag, "\"%llx-%llx.%lx\"", (unsigned long long)status->st_size,
+		 (unsigned long long)status->st_mtim.tv_sec, (unsigned long)status->st_mtim.tv_nsec);
+	int field_len = snprintf(field, sizeof field, "etag: %s\r\n", tag);
+	if (has_tag(wsi, tag)) {
+		return send_bytes(wsi, snprintf((char *)bytes + LWS_PRE, ANSWER_BYTES,
+						"HTTP/1.1 304 Not Modified\r\n%scache-control: "
+						"%s\r\nconnection: close\r\n\r\n",
+						field, cache_control));
+	}
+	const char *type = lws_get_mimetype(file, &mount);
+	int result = lws_serve_http_file(wsi, file, type, field, field_len);
+	return result < 0 || (result > 0 && lws_http_transaction_completed(wsi)) ? -1 : 0;
+}
+
+/* A directory's index.html comes only behind a slash, else relative links would be wrong. And a
+ * FIFO waits for its writer, while nobody is served. */
+static int serve_path(struct lws *wsi, const char *path, size_t len)
+{
+	static char file[PATH_MAX];
+	struct stat status;
+	bool is_index = len == 0 || path[len - 1] == '/';
+	int length = snprintf(file, sizeof file, "%s/%.*s%s", directory, (int)len, path,
+			      is_index ? "index.html" : "");
+	if (length >= (int)sizeof file || access(file, R_OK) != 0 || stat(file, &status) != 0) {
+		return answer_not_found(wsi);
+	}
+	if (S_ISDIR(status.st_mode) && !is_index) {
 		return redirect(wsi);
 	}
-	return mode == 0 || S_ISREG(mode) ? 0 : answer_not_found(wsi);
+	return S_ISREG(status.st_mode) ? serve_file(wsi, file, &status) : answer_not_found(wsi);
 }
 
 static int handle_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 		       size_t len)
 {
 	switch (reason) {
-	case LWS_CALLBACK_FILTER_HTTP_CONNECTION: /* in: the path, decoded and without ".." */
-		return judge_path(wsi, in, len);
-	case LWS_CALLBACK_HTTP: /* the mount has no such file */
-		return answer_not_found(wsi);
+	case LWS_CALLBACK_HTTP: /* in: the path behind its "/", decoded and without ".." */
+		return serve_path(wsi, in, len);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return -1; /* no WebSocket here, whoever let it pass */
 	default:
@@ -178,14 +209,13 @@ static void handle_end(void *data)
 
 /* ---- start ---- */
 
-static void fill_mount(struct lws_http_mount *mount)
+static void fill_mount(void)
 {
-	*mount = (struct lws_http_mount){
+	mount = (struct lws_http_mount){
 		.mountpoint = "/",
 		.mountpoint_len = 1,
-		.origin = directory,
-		.origin_protocol = LWSMPRO_FILE,
-		.def = "index.html",
+		.origin_protocol = LWSMPRO_CALLBACK,
+		.protocol = "http",
 		.extra_mimetypes = chain_types(),
 		.cache_max_age = 1, /* 0 would be "no-store", and no ETag were ever asked for */
 		.cache_reusable = 1,
@@ -206,8 +236,7 @@ static int serve(const char *name)
 		.next = &nosniff, .name = "connection:", .value = "close"};
 	static const struct baton_lws_app app = {
 		.size = sizeof app, .offered = handle_offered, .ended = handle_end};
-	struct lws_http_mount mount;
-	fill_mount(&mount);
+	fill_mount();
 	struct lws_context_creation_info info;
 	memset(&info, 0, sizeof info);
 	info.protocols = protocols;

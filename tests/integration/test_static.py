@@ -2,6 +2,7 @@
 """baton-static behind the real gateway: files, and nothing but the files below its directory."""
 
 import os
+import re
 import signal
 import subprocess
 
@@ -151,6 +152,29 @@ def test_etag_gives_304_until_the_file_changes(server, root):
     changed = ask(server, "/changing.txt", fields=f"If-None-Match: {tag}\r\n")
     assert (changed.status, changed.body) == (200, b"another")
     assert changed.headers["etag"] != tag
+
+
+def test_etag_is_compared_as_http_says(server):
+    first = ask(server, "/text.txt")
+    tag = first.headers["etag"]
+    assert re.fullmatch(r'"[\x21\x23-\x7e]+"', tag)
+    for known in (tag, "*", f"W/{tag}", f'"other", {tag}', f'"other"\r\nIf-None-Match: W/{tag}'):
+        again = ask(server, "/text.txt", fields=f"If-None-Match: {known}\r\n")
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag), known
+        assert again.headers["cache-control"] == first.headers["cache-control"]
+        assert "content-length" not in again.headers and "content-type" not in again.headers
+    for other in ('"other"', tag.strip('"'), f'"x{tag[1:]}', '"*"'):
+        assert ask(server, "/text.txt", fields=f"If-None-Match: {other}\r\n").body == b"text"
+    assert ask(server, "/nothing", fields="If-None-Match: *\r\n").status == 404
+
+
+def test_etag_tells_a_file_of_the_same_length_written_within_a_second(server, root):
+    path, tags = root / "quick.txt", set()
+    for number in range(3):
+        path.write_bytes(b"%d" % number)
+        os.utime(path, ns=(0, 10**18 + number))
+        tags.add(ask(server, "/quick.txt").headers["etag"])
+    assert len(tags) == 3
 
 
 MISSING = ["/nothing", "/nothing/", "/below/nothing.txt", "/bare/", "/text.txt/", "/text.txt/x",
