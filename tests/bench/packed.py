@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: MIT
 """permessage-deflate through the whole of baton: CPU a message, and what a connection then holds.
 
-The client here is slow, which does not matter: only the server's CPU time counts. It checks every
-byte that comes back; without takeover the same message comes back as the same bytes.
+The client checks every byte that comes back; without takeover the same message comes back as the
+same bytes.
 """
 
-import os
 import resource
-import socket
 import struct
 import time
 import zlib
 
+import client
 import generator
 import processes
 import servers
@@ -21,61 +20,35 @@ TURNS = 15  # of a round
 HELD, SPARE_DESCRIPTORS = 10_000, 100
 NEGOTIATED_BYTES, ECHOED_BYTES = 384, 512
 LEVEL, RAW_WINDOW = 6, -15
-TIMEOUT_SECS = 20
-FIN, RSV1, TEXT, MASKED = 0x80, 0x40, 0x01, 0x80
+FIRST = client.FIN | client.RSV1 | client.TEXT
 TAIL = b"\0\0\xff\xff"  # RFC 7692, 7.2.1
-REQUEST = (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-           b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+OFFER = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 
 def _frame(message):
     """The client's frame of one packed message."""
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, RAW_WINDOW)
     payload = (packer.compress(message) + packer.flush(zlib.Z_SYNC_FLUSH))[:-len(TAIL)]
-    mask = os.urandom(4)
-    masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
-    size = len(payload)
-    length = bytes([MASKED | size]) if size < 126 else struct.pack("!BH", MASKED | 126, size)
-    return bytes([FIN | RSV1 | TEXT]) + length + mask + masked
+    return client.frame(FIRST, payload)
 
 
 def _open(port):
-    sock = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECS)
-    sock.sendall(REQUEST)
-    reply = b""
-    while b"\r\n\r\n" not in reply:
-        piece = sock.recv(4096)
-        if not piece:
-            raise RuntimeError("no answer to an upgrade")
-        reply += piece
-    if not reply.startswith(b"HTTP/1.1 101 "):
-        raise RuntimeError(f"no 101 but {reply[:40]!r}")
+    """None: the server does not take the offer."""
+    sock, reply = client.connect(port, OFFER)
     if b"permessage-deflate" not in reply:
         sock.close()
         return None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
-
-
-def _receive(sock, size):
-    whole = sock.recv(size)
-    while len(whole) < size:
-        piece = sock.recv(size - len(whole))
-        if not piece:
-            raise RuntimeError("the server ended a connection")
-        whole += piece
-    return whole
 
 
 def _first_echo(sock, message):
     """Echoes once; gives the server's frame, whose content it has checked."""
     sock.sendall(_frame(message))
-    head = _receive(sock, 2)
+    head = client.receive(sock, 2)
     size = head[1] if head[1] < 126 else None
-    extended = b"" if size is not None else _receive(sock, 2)
-    payload = _receive(sock, size if size is not None else struct.unpack("!H", extended)[0])
-    if head[0] != FIN | RSV1 | TEXT:
+    extended = b"" if size is not None else client.receive(sock, 2)
+    payload = client.receive(sock, size if size is not None else struct.unpack("!H", extended)[0])
+    if head[0] != FIRST:
         raise RuntimeError(f"the echo is not one packed text: {head[0]:#x}")
     if zlib.decompressobj(RAW_WINDOW).decompress(payload + TAIL) != message:
         raise RuntimeError("the echo is not what was sent")
@@ -92,7 +65,7 @@ def _echo_for(socks, seconds, message, expected):
         for sock in socks:
             sock.sendall(burst)
         for sock in socks:
-            if _receive(sock, len(answer)) != answer:
+            if client.receive(sock, len(answer)) != answer:
                 raise RuntimeError("an echo is not what was sent")
             count += IN_FLIGHT
     return count
@@ -152,7 +125,7 @@ def held_bytes(message):
             frame = _frame(message)
             for sock in socks:
                 sock.sendall(frame)
-                if _receive(sock, len(expected)) != expected:
+                if client.receive(sock, len(expected)) != expected:
                     raise RuntimeError("an echo is not what was sent")
             server.cpu()
             echoed = _grown(child, before, count)

@@ -6,13 +6,12 @@ import os
 import re
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+import client
 import processes
 
 HERE = Path(__file__).resolve().parent
@@ -171,20 +170,6 @@ def node_ws():
 
 def send_text(port, text):
     """Opens one WebSocket and sends one text message; gives the socket, which stays open."""
-    sock = socket.create_connection(("127.0.0.1", port), timeout=10)
-    sock.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-                 b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-    reply = b""
-    while b"\r\n\r\n" not in reply:
-        piece = sock.recv(4096)
-        if not piece:
-            break
-        reply += piece
-    if not reply.startswith(b"HTTP/1.1 101 "):
-        raise RuntimeError(f"no 101 but {reply[:80]!r}")
-    mask = b"\x11\x22\x33\x44"
-    data = text.encode()
-    masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
-    sock.sendall(struct.pack("!BB", 0x81, 0x80 | len(data)) + mask + masked)
+    sock, _ = client.connect(port)
+    sock.sendall(client.frame(client.FIN | client.TEXT, text.encode()))
     return sock
