@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""CPU a connection, CPU a message, system calls a connection, and that nothing is lost."""
+"""CPU a connection, a message and a delivery, system calls, and that nothing is lost."""
 
 from contextlib import ExitStack
 from statistics import median
@@ -7,6 +7,7 @@ from statistics import median
 import generator
 import processes
 import servers
+from subscribers import MESSAGE_BYTES, Subscribers
 
 WARM_UP_SECS = 6  # Node compiles while it runs; it is measured warm
 LOSSLESS_COUNT, LOSSLESS_FULL = 50_000, 1_000_000
@@ -14,11 +15,12 @@ EARLY_COUNT, EARLY_FULL = 5_000, 100_000
 STRACE_COUNT = 5_000
 SLICES, SLICES_FULL = 3, 9  # of a round: turns so short that a bad moment falls on all servers
 ECHO_TURN_SECS, ECHO_TURNS, ECHO_TURNS_FULL = 0.1, 10, 30  # of a round, likewise
+SUBSCRIBERS = 1_000  # so few that the Python client keeps up
 
 
 def _measure(server, run, unit):
     """What run() gave, with CPU us of the whole tree for one unit ("ok" connections,
-    "messages_ok"), and the parent's share of a core."""
+    "messages_ok", "deliveries"), and the parent's share of a core."""
     before = server.cpu()
     result = run()
     after = server.cpu()
@@ -167,3 +169,27 @@ def echo(options, report):
     _add_failures(report, "echo", everything)
     if shares:
         report.add_at_most("echo", "parent's CPU, % of a core", 100 * median(shares), 1.0, " %")
+
+
+def broadcast(options, report):
+    # The clients answer no pings.
+    wanted = [] if options.no_baton else [
+        servers.baton(1, "baton-broadcast", pool='keepalive = "1h"')]
+    wanted += [servers.floor(1, "--publish")]
+    wanted += [servers.lws("--publish")] if servers.have_lws() else []
+    wanted += [servers.node_ws("--publish")] if servers.node_modules() else []
+    with ExitStack() as stack:
+        running = [stack.enter_context(server) for server in wanted]
+        stack.enter_context(processes.pinned(generator.LOAD_CPU))
+        crowds = [(server, stack.enter_context(Subscribers(server, SUBSCRIBERS)))
+                  for server in running]
+        for server, crowd in crowds:
+            if server.name.startswith("node"):
+                crowd.run(WARM_UP_SECS)
+        results = _rounds(
+            [(server, lambda s=crowd: s.run(ECHO_TURN_SECS)) for server, crowd in crowds],
+            options.rounds * (ECHO_TURNS_FULL if options.full else ECHO_TURNS), "deliveries")
+    report.keep("broadcast", results)
+    what = f"CPU us a delivery of {MESSAGE_BYTES} B to {SUBSCRIBERS:,} subscribers"
+    for peer in ("floor", "lws", "node ws"):
+        report.add_ratio("broadcast", what, _each(results), "baton", peer, None)

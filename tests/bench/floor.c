@@ -6,7 +6,10 @@
  * Close and closes. Nothing else: no receipts, no limits, no timers, no logs, no checks. It trusts
  * its clients and must never meet a stranger. Run by bench.py.
  *
- *	floor [--children N] [--port P] [--defer]	0 children: one process does all
+ *	floor [--children N] [--port P] [--defer] [--publish]
+ *
+ * 0 children: one process does all. --publish: the child sends each read's frames to all that it
+ * has, in a bare loop of send().
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA1_*: no fetch, no context from the heap */
 #include "baseline.h"
@@ -32,6 +35,8 @@ struct conn { /* by descriptor */
 };
 
 static struct conn conns[MAX_FDS];
+static int highest; /* descriptor that was ever upgraded */
+static bool publishes;
 
 static void answer_head(int fd, const uint8_t *head, size_t len)
 {
@@ -72,6 +77,15 @@ static void unmask(uint8_t *out, const uint8_t *in, size_t len, const uint8_t *m
 	}
 }
 
+static void publish(const uint8_t *frames, size_t len)
+{
+	for (int fd = 0; fd <= highest; fd++) {
+		if (conns[fd].upgraded) {
+			send_all(fd, frames, len);
+		}
+	}
+}
+
 /* Answers the whole frames in place; how many bytes they took, or -1 after a Close. */
 static ssize_t answer_frames(int fd, uint8_t *data, size_t len)
 {
@@ -103,7 +117,9 @@ static ssize_t answer_frames(int fd, uint8_t *data, size_t len)
 		out += head - 4 + length;
 		in += head + length;
 	}
-	if (first != NULL) {
+	if (first != NULL && publishes && !closed) {
+		publish(first, (size_t)(out - first));
+	} else if (first != NULL) {
 		send_all(fd, first, (size_t)(out - first));
 	}
 	return closed ? -1 : in - data;
@@ -152,6 +168,7 @@ static void handle_conn(int fd)
 			used = (size_t)(end + 4 - buffer);
 			answer_head(fd, buffer, used);
 			conn->upgraded = true;
+			highest = fd > highest ? fd : highest;
 		}
 	}
 	if (conn->upgraded && used < len) {
@@ -265,6 +282,7 @@ int main(int argc, char **argv)
 	bool defer = false;
 	for (int i = 1; i < argc; i++) {
 		defer = defer || strcmp(argv[i], "--defer") == 0;
+		publishes = publishes || strcmp(argv[i], "--publish") == 0;
 		children = i + 1 < argc && strcmp(argv[i], "--children") == 0 ? atoi(argv[i + 1])
 									      : children;
 		port = i + 1 < argc && strcmp(argv[i], "--port") == 0 ? atoi(argv[i + 1]) : port;

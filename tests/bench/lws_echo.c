@@ -5,7 +5,9 @@
  * in one write a connection and turn (several times cheaper than one lws_write a message), pieces
  * of a message put together. Checks no UTF-8 and holds back no client. Run by bench.py.
  *
- *	lws_echo [--port P]
+ *	lws_echo [--port P] [--publish]
+ *
+ * --publish: sends each message to all, framed anew for each (a copy costs less than its send).
  */
 #include <ev.h>
 #include <libwebsockets.h>
@@ -26,14 +28,17 @@ enum {
 
 struct session {
 	struct lws *wsi;
-	unsigned char *message; /* its pieces so far */
+	struct session *previous, *next; /* in sessions */
+	unsigned char *message;          /* its pieces so far */
 	size_t message_len;
 	unsigned char *waiting; /* LWS_PRE bytes, then frames for the time when there is room */
 	size_t waiting_len;
 };
 
 static struct lws_context *context;
-static struct session *owner; /* of batch */
+static bool publishes;
+static struct session *sessions; /* all that are open */
+static struct session *owner;    /* of batch */
 static unsigned char batch[LWS_PRE + BATCH_BYTES];
 static size_t batch_len;
 
@@ -101,13 +106,24 @@ static int echo(struct session *session, unsigned opcode, const void *message, s
 	return 0;
 }
 
+static int answer(struct session *session, unsigned opcode, const void *message, size_t len)
+{
+	if (!publishes) {
+		return echo(session, opcode, message, len);
+	}
+	for (struct session *each = sessions; each != NULL; each = each->next) {
+		echo(each, opcode, message, len);
+	}
+	return 0;
+}
+
 static int receive(struct session *session, const void *in, size_t len)
 {
 	bool is_last = lws_is_final_fragment(session->wsi) &&
 		       lws_remaining_packet_payload(session->wsi) == 0;
 	unsigned opcode = lws_frame_is_binary(session->wsi) ? 2 : 1;
 	if (is_last && session->message == NULL) {
-		return echo(session, opcode, in, len);
+		return answer(session, opcode, in, len);
 	}
 	unsigned char *grown = realloc(session->message, session->message_len + len + 1);
 	if (grown == NULL) {
@@ -119,7 +135,7 @@ static int receive(struct session *session, const void *in, size_t len)
 	if (!is_last) {
 		return 0;
 	}
-	int result = echo(session, opcode, grown, session->message_len);
+	int result = answer(session, opcode, grown, session->message_len);
 	free(grown);
 	session->message = NULL;
 	session->message_len = 0;
@@ -143,8 +159,22 @@ static int send_waiting(struct session *session)
 	return written < 0 ? -1 : 0;
 }
 
+static void begin(struct session *session, struct lws *wsi)
+{
+	session->wsi = wsi;
+	session->next = sessions;
+	if (sessions != NULL) {
+		sessions->previous = session;
+	}
+	sessions = session;
+}
+
 static void end(struct session *session)
 {
+	*(session->previous != NULL ? &session->previous->next : &sessions) = session->next;
+	if (session->next != NULL) {
+		session->next->previous = session->previous;
+	}
 	if (owner == session) {
 		owner = NULL;
 		batch_len = 0;
@@ -159,7 +189,7 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	struct session *session = user;
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
-		session->wsi = wsi;
+		begin(session, wsi);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		return receive(session, in, len);
@@ -225,7 +255,11 @@ static struct lws_vhost *create_server(struct ev_loop *loop, int port)
 
 int main(int argc, char **argv)
 {
-	int port = argc > 2 && strcmp(argv[1], "--port") == 0 ? atoi(argv[2]) : 0;
+	int port = 0;
+	for (int i = 1; i < argc; i++) {
+		publishes = publishes || strcmp(argv[i], "--publish") == 0;
+		port = i + 1 < argc && strcmp(argv[i], "--port") == 0 ? atoi(argv[i + 1]) : port;
+	}
 	struct rlimit limit;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;

@@ -121,8 +121,8 @@ def baton(children, command="baton-echo", capacity=16000, connections=60000, poo
                   ready_pattern=r"event=ready\b")
 
 
-def floor(children):
-    return Server("floor", [BIN_DIR / "baton-floor", "--children", children])
+def floor(children, *words):
+    return Server("floor", [BIN_DIR / "baton-floor", "--children", children, *words])
 
 
 def raw():
@@ -141,8 +141,8 @@ def have_lws():
         return False
 
 
-def lws():
-    return Server("lws", [BIN_DIR / "baton-lws-bench"])
+def lws(*words):
+    return Server("lws", [BIN_DIR / "baton-lws-bench", *words])
 
 
 def node_modules():
@@ -164,8 +164,8 @@ def node_fork(children):
     return _node("node fork", "fork.js", children)
 
 
-def node_ws():
-    return _node("node ws", "ws.js")
+def node_ws(*words):
+    return _node("node ws", "ws.js", *words)
 
 
 def send_text(port, text):
