@@ -92,8 +92,7 @@ def deflate(options, report):
             value = _median(lines, ratio)
             report.add("deflate", what, _median(lines, "ours"), _median(lines, beside), value,
                        "<= 1.3", value <= 1.3, name)
-    if not options.no_baton:
-        _deflate_whole(options, report)
+    _deflate_whole(options, report)
 
 
 def _zlib_ns(report):
@@ -102,18 +101,19 @@ def _zlib_ns(report):
 
 
 def _deflate_whole(options, report):
-    """The same message through the whole of baton, and zlib alone, by turns."""
+    """The same message through the whole of baton, its peers, and zlib alone, by turns."""
     message = subprocess.run([str(BIN_DIR / "baton-deflate-bench"), "--message"],
                              stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
     costs = packed.echo_ns(options, message, lambda: _zlib_ns(report))
-    if costs is None:
-        report.add("deflate", "not measured: baton-echo does not take permessage-deflate", ok=False)
-        return
     report.keep("deflate", {"echo_ns and zlib": costs})
-    ratio = median(cost / bare for cost, bare in costs)
-    report.add("deflate", f"CPU ns, the same echoed, {packed.IN_FLIGHT} in flight, all of baton",
-               median(cost for cost, _ in costs), median(bare for _, bare in costs), ratio,
-               "<= 1.3", ratio <= 1.3, "zlib")
+    for name in (name for name, rounds in costs.items() if not rounds):
+        report.add("deflate", f"not measured: {name} does not take permessage-deflate",
+                   ok=False if name == "baton" else None)
+    what = f"CPU ns, the same echoed, {packed.IN_FLIGHT} in flight, all of baton"
+    for peer, limit in (("zlib", 1.3), ("lws", None), ("node ws", None)):
+        report.add_ratio("deflate", what, costs, "baton", peer, limit)
+    if not costs.get("baton"):
+        return
     count, negotiated, echoed = packed.held_bytes(message)
     report.add_at_most("deflate", f"child, bytes a connection, {count:,} idle, negotiated",
                        negotiated, packed.NEGOTIATED_BYTES, " B")

@@ -5,9 +5,12 @@
  * in one write a connection and turn (several times cheaper than one lws_write a message), pieces
  * of a message put together. Checks no UTF-8 and holds back no client. Run by bench.py.
  *
- *	lws_echo [--port P] [--publish]
+ *	lws_echo [--port P] [--publish] [--deflate LEVEL]
  *
  * --publish: sends each message to all, framed anew for each (a copy costs less than its send).
+ * --deflate: takes permessage-deflate by libwebsockets' own extension: one lws_write a message, and
+ * only short ones, since it cuts what is longer. Without context takeover it makes zlib's streams
+ * anew for each message, which nothing can change here.
  */
 #include <ev.h>
 #include <libwebsockets.h>
@@ -23,6 +26,8 @@ enum {
 	HEAD_BYTES = 16 * 1024,
 	BATCH_BYTES = 256 * 1024,
 	HEADER_BYTES = 10,
+	PACK_POWER = 12, /* of 2: what the extension packs and unpacks at once */
+	PACK_BYTES = 1 << PACK_POWER,
 	DESCRIPTORS = 11000, /* libwebsockets scans a table of this size at each close */
 };
 
@@ -33,9 +38,11 @@ struct session {
 	size_t message_len;
 	unsigned char *waiting; /* LWS_PRE bytes, then frames for the time when there is room */
 	size_t waiting_len;
+	bool packs;
 };
 
 static struct lws_context *context;
+static const char *level; /* of the extension; NULL: it is off */
 static bool publishes;
 static struct session *sessions; /* all that are open */
 static struct session *owner;    /* of batch */
@@ -106,10 +113,25 @@ static int echo(struct session *session, unsigned opcode, const void *message, s
 	return 0;
 }
 
+/* The extension packs into a buffer of its own. No queue: what does not leave stops the reading. */
+static int echo_packed(struct session *session, unsigned opcode, const void *message, size_t len)
+{
+	if (len > PACK_BYTES / 2 ||
+	    lws_write(session->wsi, (unsigned char *)message, len,
+		      opcode == 2 ? LWS_WRITE_BINARY : LWS_WRITE_TEXT) < 0) {
+		return -1;
+	}
+	if (lws_partial_buffered(session->wsi)) {
+		lws_rx_flow_control(session->wsi, 0);
+		lws_callback_on_writable(session->wsi);
+	}
+	return 0;
+}
+
 static int answer(struct session *session, unsigned opcode, const void *message, size_t len)
 {
 	if (!publishes) {
-		return echo(session, opcode, message, len);
+		return (session->packs ? echo_packed : echo)(session, opcode, message, len);
 	}
 	for (struct session *each = sessions; each != NULL; each = each->next) {
 		echo(each, opcode, message, len);
@@ -144,6 +166,11 @@ static int receive(struct session *session, const void *in, size_t len)
 
 static int send_waiting(struct session *session)
 {
+	if (session->packs && !lws_partial_buffered(session->wsi)) {
+		lws_rx_flow_control(session->wsi, 1);
+	} else if (session->packs) {
+		lws_callback_on_writable(session->wsi);
+	}
 	if (session->waiting_len == 0) {
 		return 0;
 	}
@@ -159,6 +186,11 @@ static int send_waiting(struct session *session)
 	return written < 0 ? -1 : 0;
 }
 
+static int set_option(struct lws *wsi, const char *name, const char *value)
+{
+	return lws_set_extension_option(wsi, "permessage-deflate", name, value);
+}
+
 static void begin(struct session *session, struct lws *wsi)
 {
 	session->wsi = wsi;
@@ -167,6 +199,11 @@ static void begin(struct session *session, struct lws *wsi)
 		sessions->previous = session;
 	}
 	sessions = session;
+	char power[16];
+	snprintf(power, sizeof power, "%d", PACK_POWER);
+	session->packs = level != NULL && set_option(wsi, "compression_level", level) == 0 &&
+			 set_option(wsi, "rx_buf_size", power) == 0 &&
+			 set_option(wsi, "tx_buf_size", power) == 0;
 }
 
 static void end(struct session *session)
@@ -235,6 +272,10 @@ static struct lws_vhost *create_server(struct ev_loop *loop, int port)
 		 .tx_packet_size = SEND_BYTES},
 		{.name = NULL},
 	};
+	static const struct lws_extension extensions[] = {
+		{.name = "permessage-deflate", .callback = lws_extension_callback_pm_deflate},
+		{.name = NULL},
+	};
 	static const lws_retry_bo_t no_keepalive; /* its timers stand in one sorted list */
 	void *loops[] = {loop};
 	struct lws_context_creation_info info;
@@ -243,6 +284,7 @@ static struct lws_vhost *create_server(struct ev_loop *loop, int port)
 	info.iface = "127.0.0.1";
 	info.vhost_name = "echo";
 	info.protocols = protocols;
+	info.extensions = level != NULL ? extensions : NULL;
 	info.uid = info.gid = -1;
 	info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
 	info.foreign_loops = loops;
@@ -258,6 +300,7 @@ int main(int argc, char **argv)
 	int port = 0;
 	for (int i = 1; i < argc; i++) {
 		publishes = publishes || strcmp(argv[i], "--publish") == 0;
+		level = i + 1 < argc && strcmp(argv[i], "--deflate") == 0 ? argv[i + 1] : level;
 		port = i + 1 < argc && strcmp(argv[i], "--port") == 0 ? atoi(argv[i + 1]) : port;
 	}
 	struct rlimit limit;

@@ -2,18 +2,25 @@
 //
 // One Node process with ws that echoes: the peer in the echo figures.
 //
-//	node ws.js [--publish] [PORT]        prints port=N
+//	node ws.js [--publish] [--deflate LEVEL]        prints port=N
 //
 // --publish: sends each message to all clients, as the documentation of ws does.
+// --deflate: permessage-deflate for every message, without context takeover.
 'use strict';
 const { WebSocketServer } = require('ws');
 const publishes = process.argv.includes('--publish');
+const deflates = process.argv.indexOf('--deflate');
 
 const wss = new WebSocketServer({
 	host: '127.0.0.1',
-	port: Number(process.argv.slice(2).find((word) => /^\d+$/.test(word)) || 0),
+	port: 0,
 	backlog: 4096,
-	perMessageDeflate: false,
+	perMessageDeflate: deflates > 0 && {
+		serverNoContextTakeover: true,
+		clientNoContextTakeover: true,
+		threshold: 0,
+		zlibDeflateOptions: { level: Number(process.argv[deflates + 1]) },
+	},
 });
 wss.on('connection', (ws) => {
 	ws.on('error', () => {});
