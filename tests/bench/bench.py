@@ -29,7 +29,9 @@ Figures:
             (1.3); of lws' at most 0.95, 0.8 and 0.7; each at most half of node ws. And the parent's
             CPU during it: at most 1 % of a core.
   idle      30,000 idle connections on two children: memory that grew a connection, in the parent
-            (at most 96 bytes) and in the children (256), the larger of private and resident.
+            (at most 96 bytes) and in the children (256), the larger of private and resident. Both
+            together beside lws and node ws, without a limit: one process each, which could not hold
+            as many, so 10,000.
   cycle     CPU of one more such connection as in upgrade, at 100 and at 15,000 idle connections in
             each of two children, two servers in turn: within 10 %. And CPU in the children of
             closing 1,000 while the parent is stopped for a second: within 10 % of how the floor's

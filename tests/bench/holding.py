@@ -12,6 +12,7 @@ import processes
 import servers
 
 IDLE_COUNT = 30_000  # on two children, from two load processes: 20,000 descriptors each at most
+PEER_COUNT = 10_000  # on one process
 FEW_COUNT = 200      # 100 in each child
 PARENT_BYTES, CHILD_BYTES = 96, 256
 CYCLE_COUNT = 4_000
@@ -26,17 +27,17 @@ def _grown(before, after, count):
     return max(after[kind] - before[kind] for kind in ("Private", "Rss")) / count
 
 
-def _memory_of(server):
-    """Parent's and children's growth a connection, with IDLE_COUNT connections held."""
+def _memory_of(server, count=IDLE_COUNT):
+    """Parent's and children's growth a connection, with so many connections held."""
     # A first connection to each child, so that what is set up once is not counted.
     generator.run("upgrade", server, count=100, connections=4)
     pids = server.tree()
     before = {pid: processes.memory(pid) for pid in pids}
-    with generator.Holder(server, IDLE_COUNT // 2), generator.Holder(server, IDLE_COUNT // 2):
+    with generator.Holder(server, count // 2), generator.Holder(server, count // 2):
         server.cpu()
         after = {pid: processes.memory(pid) for pid in pids}
-    parent = _grown(before[server.pid], after[server.pid], IDLE_COUNT)
-    children = sum(_grown(before[pid], after[pid], IDLE_COUNT) for pid in pids[1:])
+    parent = _grown(before[server.pid], after[server.pid], count)
+    children = sum(_grown(before[pid], after[pid], count) for pid in pids[1:])
     return parent, children, {"before": before, "after": after}
 
 
@@ -54,6 +55,15 @@ def idle(options, report):
         report.add("idle", f"{what}, bytes a connection, {IDLE_COUNT:,} held", value, beside,
                    limit=f"<= {limit} B", ok=None if value is None else value <= limit,
                    beside_name="floor")
+    whole = None if parent is None else parent + children
+    peers = [servers.lws()] if servers.have_lws() else []
+    peers += [servers.node_ws()] if servers.node_modules() else []
+    for server in peers:
+        with server:
+            beside, _, details = _memory_of(server, PEER_COUNT)
+        report.keep("idle", {server.name: details})
+        report.add("idle", f"both, bytes a connection; {server.name}: {PEER_COUNT:,} held", whole,
+                   beside, None if whole is None else whole / beside, beside_name=server.name)
 
 
 class _Pair:
