@@ -110,7 +110,8 @@ class Turns(_Session):
         """{"messages_ok": in this turn, "seconds": ...}"""
         self.ask("go")
         result = self.answer()
-        result["messages_ok"], self.count = result["messages_ok"] - self.count, result["messages_ok"]
+        before, self.count = self.count, result["messages_ok"]
+        result["messages_ok"] -= before
         return result
 
     def finish(self):
