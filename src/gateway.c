@@ -143,7 +143,9 @@ static void handle_turn_end(void *data)
 	guard_end();
 	if (log_buffered() >= LOG_WRITE_BYTES) {
 		log_flush();
-	} else if (log_buffered() > 0 && !loop_timer_is_running(&gateway->log_timer)) {
+	}
+	/* Also of what a pipe did not take: there may be no other turn for a long time. */
+	if (log_buffered() > 0 && !loop_timer_is_running(&gateway->log_timer)) {
 		loop_timer_start(&gateway->log_lane, &gateway->log_timer, LOG_DELAY_MS);
 	}
 }

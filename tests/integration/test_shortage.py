@@ -269,7 +269,7 @@ def test_log_that_nobody_reads_delays_nobody_and_is_counted():
         long_path = "/nothing/" + "x" * 1500
         took = []
         while status(gateway)["log"]["dropped"] < 100:
-            for _ in range(50):
+            for _ in range(150):
                 assert raw.get(gateway.address(), long_path).status == 404
             began = time.monotonic()
             client = answered(gateway)
@@ -283,6 +283,15 @@ def test_log_that_nobody_reads_delays_nobody_and_is_counted():
                    == status(gateway)["log"]["dropped"] >= 100, "the count in the log itself")
         with answered(gateway) as client:
             opened(gateway, client)
+
+
+def test_end_of_a_child_with_many_connections_is_logged_whole(serve, many_files):
+    gateway = serve(pool("baton-echo", children=1))
+    clients = [Client(gateway) for _ in range(3000)]
+    assert answers(clients, 30) == [101] * 3000
+    os.kill(pids(gateway)[0], signal.SIGKILL)
+    wait_until(lambda: len(gateway.events("close")) == 3000, "a line for each connection")
+    assert status(gateway)["log"]["dropped"] == 0
 
 
 def test_control_client_that_never_reads_delays_nobody(serve, many_files):

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { PREFIX_BYTES = sizeof "time=2026-01-31T12:00:00.000Z" - 1, READ_BYTES = 1 << 20 };
+enum { PREFIX_BYTES = sizeof "time=2026-01-31T12:00:00.000Z" - 1, READ_BYTES = 8 << 20 };
 
 #define ROWS(table) (sizeof(table) / sizeof(table)[0])
 
@@ -205,6 +205,47 @@ static void test_log_quotes_any_length_within_its_limit(void **state)
 	}
 }
 
+/* ---- many lines at once ---- */
+
+static void log_many(int count)
+{
+	char filler[1000];
+	memset(filler, 'x', sizeof filler);
+	filler[sizeof filler - 1] = '\0';
+	for (int i = 0; i < count; i++) {
+		log_event(LOG_INFO, "one", "text=%s", filler);
+	}
+}
+
+/* As when a child with many connections dies: all in one turn, before anybody flushes. */
+static void test_log_keeps_what_a_file_takes_however_much_it_is(void **state)
+{
+	(void)state;
+	enum { COUNT = 12000 };
+	FILE *file = tmpfile();
+	assert_non_null(file);
+	log_close();
+	log_open(fileno(file), LOG_INFO);
+	log_many(COUNT);
+	log_flush();
+	assert_int_equal(log_dropped(), 0);
+	assert_true(lseek(fileno(file), 0, SEEK_CUR) > COUNT * 1000L);
+	log_close();
+	fclose(file);
+	log_open(writer, LOG_INFO);
+}
+
+static void test_log_keeps_four_megabytes_for_a_reader_that_comes_late(void **state)
+{
+	(void)state;
+	log_many(4000);
+	assert_int_equal(log_dropped(), 0);
+	while (log_buffered() > 0) {
+		log_flush();
+		written(reader);
+	}
+}
+
 /* ---- readers that do not read ---- */
 
 static unsigned long long logged; /* lines since the test began */
@@ -350,6 +391,8 @@ int main(void)
 		log_test(test_log_keeps_errno),
 		log_test(test_log_quotes_what_a_stranger_chose),
 		log_test(test_log_quotes_any_length_within_its_limit),
+		log_test(test_log_keeps_what_a_file_takes_however_much_it_is),
+		log_test(test_log_keeps_four_megabytes_for_a_reader_that_comes_late),
 		log_test(test_log_never_waits_for_a_pipe),
 		log_test(test_log_never_waits_for_a_socket),
 		log_test(test_log_never_waits_for_a_pipe_it_cannot_open_again),
