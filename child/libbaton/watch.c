@@ -124,15 +124,15 @@ struct baton_watch *baton_timer(struct baton *baton, unsigned first_ms, unsigned
 				baton_fn *fn, void *data)
 {
 	struct watch_list *list = &baton->watches;
-	uint64_t now_ms = loop_now_ms(baton->loop);
 	struct baton_watch *watch = create(baton, fn != NULL, data);
 	if (watch == NULL) {
 		return NULL;
 	}
 	watch->fn = fn;
 	watch->every_ms = every_ms;
-	if (!deadlines_set(&list->deadlines, &watch->deadline,
-			   now_ms + host_wait_ms(baton, first_ms))) {
+	unsigned wait_ms = host_wait_ms(baton, first_ms); /* outside of a turn it moves the clock */
+	uint64_t now_ms = loop_now_ms(baton->loop);
+	if (!deadlines_set(&list->deadlines, &watch->deadline, now_ms + wait_ms)) {
 		destroy(watch);
 		errno = ENOMEM;
 		return NULL;

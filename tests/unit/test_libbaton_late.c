@@ -171,12 +171,32 @@ static void test_clock_that_a_test_moves_is_the_loops_alone(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Nobody has asked for the time for a while: the loop's own is behind. */
+static void test_timer_that_begins_outside_of_a_turn_waits_as_long(void **state)
+{
+	(void)state;
+	fake_turns();
+	assert_non_null(baton_timer(fake_baton, 1000, 0, fire, NULL));
+	fake_pass_ms(900);
+	assert_non_null(baton_timer(fake_baton, 3000, 0, fire, NULL));
+	fake_pass_ms(101);
+	fake_turns();
+	assert_int_equal(fired, 1); /* the second makes the first no later */
+	fake_pass_ms(2700);
+	fake_turns();
+	assert_int_equal(fired, 1);
+	fake_pass_ms(200);
+	fake_turns();
+	assert_int_equal(fired, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_clock_that_a_test_moves_is_the_loops_alone),
 		TEST(test_close_after_long_work_waits_for_the_answer),
 		TEST(test_last_words_after_long_work_linger),
+		TEST(test_timer_that_begins_outside_of_a_turn_waits_as_long),
 		TEST(test_timer_that_begins_after_long_work_waits_as_long),
 		TEST(test_answers_that_came_while_it_stood_still_count),
 		TEST(test_last_words_wait_while_somebody_reads),
