@@ -4,7 +4,7 @@
  * and speaks with its ws role; every message goes back as it came, in pieces as it came. Not a
  * model for large messages to clients that do not read: it stops reading from such a client.
  */
-#include "lws/baton_lws.h"
+#include "baton_lws.h"
 
 #include <libwebsockets.h>
 #include <stdbool.h>
