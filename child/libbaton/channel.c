@@ -122,16 +122,20 @@ static bool send_pong(struct baton *baton)
 	return result != HANDOFF_AGAIN;
 }
 
-/* An offer whose TAKEN had to wait while a drain began goes to another child instead. */
+/* An offer whose TAKEN had to wait while a drain began goes to another child instead, or to our
+ * successor: the gateway need not know of the drain, SIGTERM may have begun it. */
 static bool send_answer(struct baton *baton)
 {
+	static const char leaving[] = "LEAVING=1";
 	struct channel *channel = &baton->channel;
 	if (channel->answer == HANDOFF_TAKEN && baton->drain.is_running) {
 		conn_discard(channel->offered);
 		channel->offered = NULL;
 		channel->answer = HANDOFF_REFUSED;
 	}
-	if (say(channel, channel->answer, channel->offer.id, NULL, 0) == HANDOFF_AGAIN) {
+	bool leaves = channel->answer == HANDOFF_REFUSED && baton->drain.is_running;
+	if (say(channel, channel->answer, channel->offer.id, leaves ? leaving : NULL,
+		leaves ? sizeof leaving : 0) == HANDOFF_AGAIN) {
 		return false;
 	}
 	channel->answer = 0;

@@ -46,7 +46,8 @@ enum handoff_type {
 	/* child to baton */
 	HANDOFF_READY = 65,   /* pairs CAPACITY (optional) */
 	HANDOFF_TAKEN = 66,   /* id: mine from here on; sent before a byte is read or written */
-	HANDOFF_REFUSED = 67, /* id; pairs STATUS (optional): not mine, nothing was written */
+	HANDOFF_REFUSED = 67, /* id; pairs STATUS, LEAVING (optional): not mine, nothing was
+				 written */
 	HANDOFF_CLOSED = 68,  /* struct handoff_closed[] */
 	HANDOFF_PONG = 69,    /* pairs CONNECTIONS, LAG_MS (both optional) */
 	HANDOFF_LOG = 74,     /* pairs LEVEL, TEXT: one line for the gateway's log */

@@ -156,6 +156,7 @@ void child_drain(struct child *child)
 		child_stop(child);
 	} else if (child->state == CHILD_READY) {
 		enter(child, CHILD_DRAINING, limit_ms);
+		child->receiver.seat.is_coming = has_successor(child);
 		handover_shut(&child->receiver);
 		if (native_drain(&child->receiver.link, limit_ms) != HANDOFF_OK) {
 			child_stop(child); /* its queue is full: it does not listen */

@@ -64,6 +64,10 @@ static void handle_refused(struct child *child, const struct handoff_message *me
 	const struct seat *seat = &child->receiver.seat;
 	const bool was_full = seat->is_full;
 	uint64_t status;
+	if (handoff_number(message, "LEAVING", 0) != 0 && child->state == CHILD_READY) {
+		child_log(child, LOG_INFO, "child-leaves", "connections=%u", seat->live);
+		child_drain(child); /* before the offer is dealt again: it may wait for a successor */
+	}
 	if (!handoff_pairs_number(message->payload, message->payload_bytes, "STATUS", 0, &status) ||
 	    (status != 0 && (status < 400 || status > 599))) {
 		child_condemn(child, "REFUSED with a STATUS outside of 400 to 599");

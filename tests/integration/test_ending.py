@@ -218,3 +218,23 @@ def test_gateway_killed_while_it_starts_leaves_no_child(lines):
     wait_until(lambda: len(gateway.lines) >= lines, f"{lines} lines")
     gateway.process.kill()
     gateway.stop(signal.SIGKILL, timeout=5)
+
+
+# -- one child alone -------------------------------------------------------------------------
+
+
+def test_those_who_belong_to_a_child_that_drains_alone_meet_at_its_successor(serve):
+    gateway = serve(pool("baton-echo", children=3, route='hash = "query:room"', drain="1m"))
+    room = "/fault?room=lobby"
+    first = Client(gateway, room)
+    assert answers([first], 10) == [101]
+    pid, _ = opened(gateway, first)
+    seat = pids(gateway).index(pid)
+    os.kill(pid, signal.SIGTERM)
+    # It does not answer: the child drains on until its second is over, while others come back.
+    assert first.websocket().wait_close().code == 1001
+    others = [Client(gateway, room) for _ in range(5)]
+    assert answers(others, 10) == [101] * 5
+    owners = {opened(gateway, client)[0] for client in others}
+    assert owners == {pids(gateway)[seat]} and pid not in owners
+    gateway.wait_event("child-leaves")
