@@ -177,9 +177,10 @@ int baton_answer(struct baton_conn *, int status, const char *headers, const voi
 int baton_send(struct baton_conn *, int type, const void *data, size_t len);
 
 /* Starts the closing handshake; close follows when the client has answered, or after 5 s in which
- * its system took nothing of what was queued. Nothing that the client still says reaches message. Before the answer: refuses with 503. code:
- * one that may be sent (1000, 1001, 3000-4999, ...), why: at most 123 bytes of UTF-8, or NULL.
- * An invalid code becomes 1011, a why that is not UTF-8 is left out. A second call does nothing. */
+ * its system took nothing of what was queued. Nothing that the client still says reaches message.
+ * Before the answer: refuses with 503. code: one that may be sent (1000, 1001, 3000-4999, ...),
+ * why: at most 123 bytes of UTF-8, or NULL. An invalid code becomes 1011, a why that is not UTF-8
+ * is left out. A second call does nothing. */
 void baton_close(struct baton_conn *, int code, const char *why);
 
 /* No message callbacks until it is called with false; the kernel slows the client down. */

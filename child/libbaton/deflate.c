@@ -21,7 +21,7 @@ enum {
 	ZLIB_LEAST_BITS = 9,
 	SMALL_BITS = 10, /* windows for messages that need no more, see window_for */
 	MEDIUM_BITS = 12,
-	ON_A_BOUNDARY = 128, /* data_type of inflate: between two blocks and two bytes */
+	ON_A_BOUNDARY = 128,       /* data_type of inflate: between two blocks and two bytes */
 	PIECE_BYTES = 16 * 1024,   /* of what is inflated; then it is judged whether it goes on */
 	PADDING_BYTES = 64 * 1024, /* of it that may yield nothing */
 };
