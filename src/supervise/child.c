@@ -127,11 +127,16 @@ static bool has_successor(const struct child *child)
 }
 
 /* It takes nothing new from now on. */
-static void end_by(struct child *child, int signal, enum child_state state, unsigned limit_ms)
+static void close_seat(struct child *child, enum child_state state, unsigned limit_ms)
 {
 	enter(child, state, limit_ms);
 	child->receiver.seat.is_coming = has_successor(child);
 	handover_shut(&child->receiver);
+}
+
+static void end_by(struct child *child, int signal, enum child_state state, unsigned limit_ms)
+{
+	close_seat(child, state, limit_ms);
 	spawner_kill(child->supervisor->spawner, child->token, signal);
 }
 
@@ -155,9 +160,7 @@ void child_drain(struct child *child)
 	if (child->state == CHILD_STARTING) {
 		child_stop(child);
 	} else if (child->state == CHILD_READY) {
-		enter(child, CHILD_DRAINING, limit_ms);
-		child->receiver.seat.is_coming = has_successor(child);
-		handover_shut(&child->receiver);
+		close_seat(child, CHILD_DRAINING, limit_ms);
 		if (native_drain(&child->receiver.link, limit_ms) != HANDOFF_OK) {
 			child_stop(child); /* its queue is full: it does not listen */
 		}
