@@ -36,7 +36,6 @@ struct run {
 	unsigned open, active;
 	uint64_t stop_ns, deadline_ns;
 	bool stopping; /* nothing new is sent */
-	bool closing;  /* who has nothing under way closes */
 	uint8_t buffer[BUFFER_BYTES];
 };
 
@@ -145,10 +144,10 @@ static bool has_traffic(const struct line *line)
 }
 
 /* When nothing is under way any more: the closing handshake, or just the end. */
-static void close_if_done(struct run *run, unsigned index)
+static void close_if_quiet(struct run *run, unsigned index)
 {
 	struct line *line = &run->lines[index];
-	if (!run->closing || line->life.state != LIFE_OPEN || has_traffic(line)) {
+	if (line->life.state != LIFE_OPEN || has_traffic(line)) {
 		return;
 	}
 	if (is_raw(run)) {
@@ -233,7 +232,6 @@ static void handle_traffic(struct run *run, unsigned index, uint32_t events)
 		}
 	}
 	send_more(run, index);
-	close_if_done(run, index);
 }
 
 static void begin_traffic(struct run *run)
@@ -356,9 +354,8 @@ static bool next_turn(const struct run *run)
 
 static void close_all(struct run *run)
 {
-	run->closing = true;
 	for (unsigned i = 0; i < run->options->connections; i++) {
-		close_if_done(run, i);
+		close_if_quiet(run, i);
 	}
 	while (has_time(run)) {
 		turn(run);
