@@ -28,12 +28,18 @@ PUBLISH_LINE = re.compile(
 HEAD_LINE = re.compile(r"(?P<what>head of .*): parse (?P<parse>\d+) ns, .* (?P<whole>\d+) ns")
 
 
+def _is_built(report, figure, name):
+    if (BIN_DIR / name).exists():
+        return True
+    report.add(figure, f"not measured: no {name}")
+    return False
+
+
 def _run(report, figure, rounds, pattern, *argv):
     """[[match, ...], ...]: the lines of each round. None: the program is not built."""
-    program = BIN_DIR / argv[0]
-    if not program.exists():
-        report.add(figure, f"not measured: no {program.name}")
+    if not _is_built(report, figure, argv[0]):
         return None
+    program = BIN_DIR / argv[0]
     found = []
     for _ in range(rounds):
         output = subprocess.run(
@@ -82,9 +88,20 @@ def publish(options, report):
 
 
 def deflate(options, report):
-    rounds = _run(report, "deflate", options.rounds, DEFLATE_LINE, "baton-deflate-bench")
-    if rounds is None:
+    """The library beside zlib, and by turns with that the whole of baton and its peers."""
+    program = "baton-deflate-bench"
+    if not _is_built(report, "deflate", program):
         return
+    message = subprocess.run([str(BIN_DIR / program), "--message"], stdin=subprocess.DEVNULL,
+                             capture_output=True, check=True).stdout
+    rounds = []
+
+    def zlib_ns():
+        rounds.extend(_run(report, "deflate", 1, DEFLATE_LINE, program))
+        return next(float(line["zlib"]) for line in rounds[-1]
+                    if int(line["level"]) == packed.LEVEL)
+
+    costs = packed.echo_ns(options, message, zlib_ns)
     for lines in zip(*rounds):
         what = f"CPU ns, 512 B of JSON packed and unpacked, level {lines[0]['level']}"
         for beside, ratio, name in (("zlib", "ratio", "zlib"),
@@ -92,19 +109,10 @@ def deflate(options, report):
             value = _median(lines, ratio)
             report.add("deflate", what, _median(lines, "ours"), _median(lines, beside), value,
                        "<= 1.3", value <= 1.3, name)
-    _deflate_whole(options, report)
+    _deflate_whole(report, message, costs)
 
 
-def _zlib_ns(report):
-    lines = _run(report, "deflate", 1, DEFLATE_LINE, "baton-deflate-bench")[0]
-    return _median([line for line in lines if int(line["level"]) == packed.LEVEL], "zlib")
-
-
-def _deflate_whole(options, report):
-    """The same message through the whole of baton, its peers, and zlib alone, by turns."""
-    message = subprocess.run([str(BIN_DIR / "baton-deflate-bench"), "--message"],
-                             stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
-    costs = packed.echo_ns(options, message, lambda: _zlib_ns(report))
+def _deflate_whole(report, message, costs):
     report.keep("deflate", {"echo_ns and zlib": costs})
     for name in (name for name, rounds in costs.items() if not rounds):
         report.add("deflate", f"not measured: {name} does not take permessage-deflate",

@@ -14,7 +14,7 @@ LOSSLESS_COUNT, LOSSLESS_FULL = 50_000, 1_000_000
 EARLY_COUNT, EARLY_FULL = 5_000, 100_000
 STRACE_COUNT = 5_000
 SLICES, SLICES_FULL = 3, 9  # of a round: turns so short that a bad moment falls on all servers
-ECHO_TURN_SECS, ECHO_TURNS, ECHO_TURNS_FULL = 0.1, 10, 30  # of a round, likewise
+TURN_SECS, TURNS, TURNS_FULL = 0.1, 10, 30  # of a round, likewise, on connections that stay
 SUBSCRIBERS = 1_000  # so few that the Python client keeps up
 
 
@@ -132,10 +132,10 @@ def _echo_round(running, options, **load):
     """({name: [turn, ...]}, {name: what its generator counted in all}), on new connections."""
     with ExitStack() as stack:
         sessions = [(server, stack.enter_context(generator.Turns(
-            "raw" if server.name == "raw" else "echo", server, seconds=ECHO_TURN_SECS,
+            "raw" if server.name == "raw" else "echo", server, seconds=TURN_SECS,
             connections=50, **load))) for server in running]
         results = _rounds([(server, turns.run) for server, turns in sessions],
-                          ECHO_TURNS_FULL if options.full else ECHO_TURNS, "messages_ok")
+                          TURNS_FULL if options.full else TURNS, "messages_ok")
         return results, {server.name: turns.finish() for server, turns in sessions}
 
 
@@ -187,8 +187,8 @@ def broadcast(options, report):
             if server.name.startswith("node"):
                 crowd.run(WARM_UP_SECS)
         results = _rounds(
-            [(server, lambda s=crowd: s.run(ECHO_TURN_SECS)) for server, crowd in crowds],
-            options.rounds * (ECHO_TURNS_FULL if options.full else ECHO_TURNS), "deliveries")
+            [(server, lambda s=crowd: s.run(TURN_SECS)) for server, crowd in crowds],
+            options.rounds * (TURNS_FULL if options.full else TURNS), "deliveries")
     report.keep("broadcast", results)
     what = f"CPU us a delivery of {MESSAGE_BYTES} B to {SUBSCRIBERS:,} subscribers"
     for peer in ("floor", "lws", "node ws"):
