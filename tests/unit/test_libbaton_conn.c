@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "fake_gateway.h"
+#include "one_client.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -19,23 +19,12 @@
 static const char hello[] = "MESSAGE_LIMIT=100000\0SEND_LIMIT=200000";
 
 static size_t len;
-static int client;
 
 static int setup(void **state)
 {
-	fake_setup(state);
-	fake_configure(hello, sizeof hello);
-	client = fake_connect(1, SOCK_STREAM);
+	one_client_setup(state, hello, sizeof hello);
 	fake_app.echoes = true;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	if (client >= 0) {
-		close(client);
-	}
-	return fake_teardown(state);
 }
 
 /* ---- messages ---- */
@@ -200,6 +189,17 @@ static void test_conn_close_waits_for_the_answer_and_discards(void **state)
 	assert_int_equal(fake_hear_report().who, 1);
 }
 
+static void assert_gives_up_in_five_seconds(void)
+{
+	fake_pass_ms(4900);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 0);
+	fake_pass_ms(200);
+	fake_turns();
+	assert_int_equal(fake_app.closed, 1);
+	assert_int_equal(fake_app.code, 1006);
+}
+
 static void test_conn_close_gives_up_after_five_seconds(void **state)
 {
 	(void)state;
@@ -208,13 +208,7 @@ static void test_conn_close_gives_up_after_five_seconds(void **state)
 	assert_memory_equal(fake_read(client, &len), "\x88\x02\x03\xf3", 4);
 	int wait_ms = fake_turns();
 	assert_in_range(wait_ms, 4000, 5000);
-	fake_pass_ms(4900);
-	fake_turns();
-	assert_int_equal(fake_app.closed, 0);
-	fake_pass_ms(200);
-	fake_turns();
-	assert_int_equal(fake_app.closed, 1);
-	assert_int_equal(fake_app.code, 1006);
+	assert_gives_up_in_five_seconds();
 	assert_true(fake_is_at_end(client));
 }
 
@@ -413,13 +407,7 @@ static void test_conn_close_waits_while_the_client_still_reads(void **state)
 	assert_int_equal(fake_app.closed, 0);
 	assert_int_equal(got + read_all(), sizeof huge + 10 + 4);
 	fake_turns();
-	fake_pass_ms(4900); /* and has the whole time for its answer */
-	fake_turns();
-	assert_int_equal(fake_app.closed, 0);
-	fake_pass_ms(200);
-	fake_turns();
-	assert_int_equal(fake_app.closed, 1);
-	assert_int_equal(fake_app.code, 1006);
+	assert_gives_up_in_five_seconds(); /* the whole time for its answer */
 }
 
 static void test_conn_writes_its_queue_after_the_clients_end_of_file(void **state)
@@ -501,7 +489,7 @@ static void test_conn_user_pointer_and_id(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, one_client_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_conn_echoes_text_and_binary),
 		TEST(test_conn_assembles_fragments_around_a_ping),

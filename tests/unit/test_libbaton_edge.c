@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "fake_gateway.h"
+#include "one_client.h"
 #include "tcp_pair.h"
 
 #include <errno.h>
@@ -24,7 +24,6 @@
 enum { READ_BYTES = 64 * 1024, WAIT_MS = 2000 };
 
 static size_t len;
-static int client;
 
 /* In place of libc's: the kernel has no memory for the next so many. */
 static int refused_sends;
@@ -52,18 +51,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 static int setup(void **state)
 {
 	static const char hello[] = "MESSAGE_LIMIT=100000\0SEND_LIMIT=1000000";
-	fake_setup(state);
-	fake_configure(hello, sizeof hello);
-	client = fake_connect(1, SOCK_STREAM);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	if (client >= 0) {
-		close(client);
-	}
-	return fake_teardown(state);
+	return one_client_setup(state, hello, sizeof hello);
 }
 
 static void send_all(const void *from, size_t count)
@@ -308,25 +296,25 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			test_end_of_file_behind_a_message_is_found_at_once, setup, teardown),
+			test_end_of_file_behind_a_message_is_found_at_once, setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_all_of_more_than_one_read_comes_and_the_end_behind_it, setup, teardown),
+			test_all_of_more_than_one_read_comes_and_the_end_behind_it, setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_read_that_just_fills_the_buffer_is_not_the_last, setup, teardown),
+			test_read_that_just_fills_the_buffer_is_not_the_last, setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_end_behind_what_is_discarded_is_found_without_waiting, setup, teardown),
+			test_end_behind_what_is_discarded_is_found_without_waiting, setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(test_what_came_before_a_late_accept_is_read, setup,
-						teardown),
+						one_client_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_pause_by_another_of_the_same_batch_loses_nothing, setup, teardown),
+			test_pause_by_another_of_the_same_batch_loses_nothing, setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(test_read_that_an_urgent_byte_cuts_is_not_the_last,
-						setup, teardown),
+						setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_reset_of_a_paused_connection_is_told_when_it_goes_on, setup, teardown),
+			test_reset_of_a_paused_connection_is_told_when_it_goes_on, setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_queue_of_many_parts_leaves_in_one_go_when_there_is_room, setup, teardown),
+			test_queue_of_many_parts_leaves_in_one_go_when_there_is_room, setup, one_client_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_queue_that_the_kernel_had_no_memory_for_leaves, setup, teardown),
+			test_queue_that_the_kernel_had_no_memory_for_leaves, setup, one_client_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

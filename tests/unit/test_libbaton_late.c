@@ -169,8 +169,6 @@ static void test_clock_that_a_test_moves_is_the_loops_alone(void **state)
 	assert_in_range(after.tv_sec - before.tv_sec, 0, LONG_MS / 1000);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 /* Nobody has asked for the time for a while: the loop's own is behind. */
 static void test_timer_that_begins_outside_of_a_turn_waits_as_long(void **state)
 {
@@ -189,6 +187,8 @@ static void test_timer_that_begins_outside_of_a_turn_waits_as_long(void **state)
 	fake_turns();
 	assert_int_equal(fired, 2);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "fake_gateway.h"
+#include "one_client.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -17,23 +17,12 @@
 
 static const char hello[] = "MESSAGE_LIMIT=100000\0SEND_LIMIT=200000";
 
-static int client;
 
 static int setup(void **state)
 {
-	fake_setup(state);
-	fake_configure(hello, sizeof hello);
-	client = fake_connect(1, SOCK_STREAM);
+	one_client_setup(state, hello, sizeof hello);
 	fake_app.echoes = true;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	if (client >= 0) {
-		close(client);
-	}
-	return fake_teardown(state);
 }
 
 static void pause_it(struct baton_conn *conn)
@@ -139,7 +128,7 @@ static void test_paused_can_be_closed(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, one_client_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_pause_keeps_what_was_read),
 		TEST(test_paused_keeps_a_whole_read_and_its_order),

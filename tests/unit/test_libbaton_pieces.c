@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "fake_gateway.h"
+#include "one_client.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -18,25 +18,14 @@
 #include <unistd.h>
 
 static size_t len;
-static int client;
 
 static int setup(void **state)
 {
 	static const char hello[] = "MESSAGE_LIMIT=100000\0SEND_LIMIT=200000";
 	fake_flags = BATON_PIECES;
-	fake_setup(state);
+	one_client_setup(state, hello, sizeof hello);
 	fake_flags = 0;
-	fake_configure(hello, sizeof hello);
-	client = fake_connect(1, SOCK_STREAM);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	if (client >= 0) {
-		close(client);
-	}
-	return fake_teardown(state);
 }
 
 /* ---- in ---- */
@@ -208,7 +197,7 @@ static void test_pieces_can_be_broken_off_by_close(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, one_client_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_pieces_come_as_they_arrive),
 		TEST(test_pieces_of_one_frame_cost_no_memory),

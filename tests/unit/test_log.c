@@ -207,13 +207,19 @@ static void test_log_quotes_any_length_within_its_limit(void **state)
 
 /* ---- many lines at once ---- */
 
-static void log_many(int count)
+/* A line of a thousand bytes and more. */
+static void log_long_line(const char *event)
 {
 	char filler[1000];
 	memset(filler, 'x', sizeof filler);
 	filler[sizeof filler - 1] = '\0';
+	log_event(LOG_INFO, event, "text=%s", filler);
+}
+
+static void log_many(int count)
+{
 	for (int i = 0; i < count; i++) {
-		log_event(LOG_INFO, "one", "text=%s", filler);
+		log_long_line("one");
 	}
 }
 
@@ -252,12 +258,9 @@ static unsigned long long logged; /* lines since the test began */
 
 static void log_until_dropped(void)
 {
-	char filler[1000];
-	memset(filler, 'x', sizeof filler);
-	filler[sizeof filler - 1] = '\0';
 	logged = 0;
 	while (log_dropped() < 10) {
-		log_event(LOG_INFO, "flood", "text=%s", filler);
+		log_long_line("flood");
 		log_flush();
 		logged++;
 		assert_true(logged < 100000);
